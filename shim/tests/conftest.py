@@ -1,0 +1,24 @@
+"""Fixtures of the shim's tests."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+from projects import FILES, MakeProject
+
+
+@pytest.fixture
+def make_project(tmp_path: Path) -> MakeProject:
+    """Return a function that writes the project `shop`; its files can be added or replaced."""
+
+    def make(files: dict[str, str] | None = None) -> Path:
+        project = tmp_path / "shop"
+        for name, text in {**FILES, **(files or {})}.items():
+            path = project / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return project.resolve()
+
+    return make

@@ -1,0 +1,48 @@
+"""The files of a small real Kedro project called `shop`, as the shim's tests write it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+PYPROJECT = """
+[tool.kedro]
+package_name = "shop"
+project_name = "Shop"
+kedro_init_version = "1.7.0"
+source_dir = "src"
+"""
+REGISTRY = """
+from kedro.framework.project import find_pipelines
+def register_pipelines():
+    pipelines = find_pipelines(raise_errors=True)
+    pipelines["__default__"] = sum(pipelines.values())
+    return pipelines
+"""
+SALES = """
+from kedro.pipeline import node, pipeline
+def double(x):
+    return x * 2
+def create_pipeline(**kwargs):
+    return pipeline([
+        node(double, "raw", "doubled", name="first"),
+        node(double, "doubled", "total", name="second"),
+    ])
+"""
+CATALOG = """
+raw: {type: json.JSONDataset, filepath: data/raw.json}
+total: {type: json.JSONDataset, filepath: data/total.json, versioned: true}
+"""
+
+MakeProject = Callable[..., Path]
+
+FILES = {
+    "pyproject.toml": PYPROJECT,
+    "src/shop/__init__.py": "",
+    "src/shop/settings.py": "",
+    "src/shop/pipeline_registry.py": REGISTRY,
+    "src/shop/pipelines/__init__.py": "",
+    "src/shop/pipelines/sales/__init__.py": SALES,
+    "conf/base/catalog.yml": CATALOG,
+    "conf/local/.gitkeep": "",
+}

@@ -1,0 +1,118 @@
+"""What discovery reads from real Kedro projects, in a fresh process as Airflow does it."""
+
+from __future__ import annotations
+
+import pytest
+from kedro_astro.manifest import load
+from kedro_astro.structure import Dataset, Node
+from projects import CATALOG, REGISTRY, MakeProject
+
+
+def test_pipelines_nodes_and_datasets(make_project: MakeProject) -> None:
+    structure = load(make_project())
+    assert structure.problems == ()
+    assert (structure.package_name, structure.project_name) == ("shop", "Shop")
+    assert [pipeline.name for pipeline in structure.pipelines] == ["__default__", "sales"]
+    assert structure.pipelines[1].nodes == (
+        Node("first", ("raw",), ("doubled",)),
+        Node("second", ("doubled",), ("total",)),
+    )
+    assert structure.datasets == {
+        "raw": Dataset("json.JSONDataset", True, "data/raw.json"),
+        "doubled": Dataset("kedro.io.MemoryDataset", False),
+        "total": Dataset("json.JSONDataset", True, "data/total.json", versioned=True),
+    }
+
+
+@pytest.mark.parametrize(
+    ("entry", "persistent"),
+    [
+        ("{type: MemoryDataset}", False),
+        ("{type: kedro.io.MemoryDataset}", False),
+        ("{type: io.MemoryDataset}", False),
+        ("{type: CachedDataset, dataset: {type: json.JSONDataset, filepath: x.json}}", True),
+        ("{type: CachedDataset, dataset: {type: MemoryDataset}}", False),
+        ("{type: CachedDataset, dataset: MemoryDataset}", False),
+        ("{type: not.installed.Dataset, filepath: x}", True),
+        ("{type: json.JSONDataset, filepath: x, credentials: nobody_has_these}", True),
+    ],
+)
+def test_what_is_in_memory(make_project: MakeProject, entry: str, persistent: bool) -> None:
+    catalog = CATALOG + f"doubled: {entry}\n"
+    structure = load(make_project({"conf/base/catalog.yml": catalog}))
+    assert structure.problems == ()
+    assert structure.datasets["doubled"].persistent is persistent
+
+
+def test_a_location_shows_no_credentials(make_project: MakeProject) -> None:
+    url = "https://user:hunter2@example.org/x.json?signature=hunter3"
+    catalog = CATALOG + f'doubled: {{type: json.JSONDataset, filepath: "{url}"}}\n'
+    structure = load(make_project({"conf/base/catalog.yml": catalog}))
+    assert structure.datasets["doubled"].location == "https://example.org/x.json"
+
+
+def test_the_airflow_environment_counts_if_there_is_one(make_project: MakeProject) -> None:
+    factory = '"{any}": {type: pickle.PickleDataset, filepath: "data/{any}.pickle"}\n'
+    structure = load(make_project({"conf/airflow/catalog.yml": factory}))
+    assert structure.env == "airflow"
+    assert structure.datasets["doubled"].location == "data/doubled.pickle"
+
+
+def test_kedro_env_comes_first(make_project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make_project({"conf/airflow/.gitkeep": "", "conf/test/.gitkeep": ""})
+    monkeypatch.setenv("KEDRO_ENV", "test")
+    assert load(project).env == "test"
+
+
+def test_a_registered_name_that_is_no_folder(make_project: MakeProject) -> None:
+    registry = REGISTRY.replace("return", 'pipelines["all of it"] = pipelines["sales"]\n    return')
+    structure = load(make_project({"src/shop/pipeline_registry.py": registry}))
+    assert [p.name for p in structure.pipelines] == ["__default__", "all of it", "sales"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [
+        (
+            "src/shop/pipelines/sales/__init__.py",
+            "x = (\n",
+            ["SyntaxError: '(' was never closed", "in src/shop/pipelines/sales/__init__.py:1"],
+        ),
+        (
+            "src/shop/pipelines/sales/__init__.py",
+            "\nimport no_such_library\n",
+            [
+                "ModuleNotFoundError: No module named 'no_such_library'",
+                "in src/shop/pipelines/sales/__init__.py:2",
+            ],
+        ),
+        ("conf/base/catalog.yml", "raw: {type: [\n", ["catalog.yml"]),
+        ("src/shop/settings.py", "1 / 0\n", ["ZeroDivisionError", "in src/shop/settings.py:1"]),
+        ("pyproject.toml", "[tool.kedro]\n", ["Missing required keys"]),
+        ("src/shop/pipelines/sales/__init__.py", "import os; os._exit(7)", ["status 7"]),
+    ],
+)
+def test_what_is_broken_and_where(
+    make_project: MakeProject, file: str, text: str, says: list[str]
+) -> None:
+    (problem,) = load(make_project({file: text})).problems
+    for part in says:
+        assert part in problem
+    assert "site-packages" not in problem
+
+
+def test_a_pipeline_that_kedro_skips_with_a_warning_is_a_problem(
+    make_project: MakeProject,
+) -> None:
+    structure = load(
+        make_project(
+            {
+                "src/shop/pipeline_registry.py": REGISTRY.replace("raise_errors=True", ""),
+                "src/shop/pipelines/broken/__init__.py": "import no_such_library\n",
+            }
+        )
+    )
+    assert "sales" in [pipeline.name for pipeline in structure.pipelines]
+    (problem,) = structure.problems
+    assert "shop.pipelines.broken" in problem and "no_such_library" in problem
+    assert "in src/shop/pipelines/broken/__init__.py:1" in problem

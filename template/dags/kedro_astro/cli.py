@@ -1,0 +1,83 @@
+"""`kedro astro`: what you do with the project's Airflow side from the command line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from kedro_astro.errors import KedroAstroError
+from kedro_astro.project import CACHE
+
+
+@click.group(name="Kedro-Astro")
+def commands() -> None:
+    """What Kedro adds to its own commands in this project."""
+
+
+@commands.group()
+def astro() -> None:
+    """Run this project's pipelines on Airflow."""
+
+
+@astro.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
+def up(port: int) -> None:
+    """Start a real Airflow for this project, without Docker, until you press Ctrl-C."""
+    try:
+        from kedro_astro.standalone import running
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"Airflow is not installed here (there is no {error.name}). Install the project with "
+            "its airflow group: `uv sync --group airflow`."
+        ) from None
+    project = _project()
+    click.echo("Starting Airflow, which takes some 20 seconds ...")
+    try:
+        with running(project, project / CACHE / "airflow", port) as airflow:
+            airflow.wait_for("the first look at dags/", airflow.first_look)
+            for dag_id in airflow.dag_ids():
+                click.echo(f"  {airflow.url}/dags/{dag_id}")
+            for problem in airflow.import_errors():
+                click.secho(problem, fg="red", err=True)
+            click.echo(f"Airflow is at {airflow.url}, its log in {airflow.log}. Ctrl-C stops it.")
+            airflow.wait_until_interrupted()
+    except KeyboardInterrupt:
+        click.echo("Airflow is stopped.")
+    except KedroAstroError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@astro.command()
+@click.argument("manifest", type=click.Path(dir_okay=False, path_type=Path), required=False)
+def compile(manifest: Path | None) -> None:
+    """Read the project and write MANIFEST, so that Airflow need not read it at each parse.
+
+    Without MANIFEST it is written where KEDRO_ASTRO_MANIFEST says. A project that cannot be read
+    is an error: use this while you build an image.
+    """
+    from kedro_astro.errors import BrokenProjectError
+    from kedro_astro.manifest import COMPILED, refresh
+
+    path = manifest or (Path(named) if (named := os.environ.get(COMPILED)) else None)
+    if path is None:
+        raise click.UsageError(f"name the file to write, or set {COMPILED} to it")
+    structure = refresh(_project(), path.absolute())
+    if structure.problems:
+        path.unlink(missing_ok=True)
+        raise click.ClickException(str(BrokenProjectError(structure.problems, kept=0)))
+    click.echo(f"{path}: {len(structure.pipelines)} pipelines of {structure.project_name}")
+
+
+def _project() -> Path:
+    """Return the project that holds this package: it lies in the project's `dags/` folder."""
+    from kedro_astro.project import SHIM
+
+    project = SHIM.parent.parent
+    if not (project / "pyproject.toml").is_file():
+        raise click.ClickException(
+            f"{project} is no Kedro project: it has no pyproject.toml. kedro_astro belongs into "
+            "the dags/ folder of one."
+        )
+    return project

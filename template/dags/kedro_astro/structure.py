@@ -1,0 +1,139 @@
+"""All that Airflow needs to know of a Kedro project, as plain data, and its JSON.
+
+Nothing here imports Kedro or Airflow: `discover` makes a structure from a project, `plan` and
+`dags` read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+FORMAT = 1
+"""Version of the JSON; a manifest of another format is read as if it were not there."""
+
+SOURCES = ("src", "conf", "pyproject.toml")
+"""What a structure is read from in a project of Kedro's usual layout."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A catalog entry as one pipeline sees it.
+
+    Attributes:
+        type: the class as the catalog spells it, such as `pandas.CSVDataset`.
+        persistent: whether what one process saves another can load.
+        location: path or URL without credentials, None for what has no `filepath`.
+        versioned: whether each save makes a new Kedro version.
+    """
+
+    type: str
+    persistent: bool
+    location: str | None = None
+    versioned: bool = False
+
+
+@dataclass(frozen=True)
+class Node:
+    """A Kedro node: names only, never its function.
+
+    Attributes:
+        name: unique in its pipeline.
+        inputs, outputs: dataset names in Kedro's order, parameters included,
+            transcoding (`name@format`) left as it is written.
+        namespace: dotted, or None.
+        tags: sorted.
+    """
+
+    name: str
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    namespace: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A registered pipeline; `nodes` are in Kedro's topological order."""
+
+    name: str
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A Kedro project, read under one environment.
+
+    Attributes:
+        package_name: the project's Python package.
+        project_name: the name people gave it.
+        env: the Kedro environment it was read under.
+        pipelines: sorted by name.
+        datasets: by name as nodes write it; parameters are not in it.
+        sources: the files and folders it was read from, relative to the project.
+        problems: what could not be read, and where; empty when all is well.
+    """
+
+    package_name: str
+    project_name: str
+    env: str
+    pipelines: tuple[Pipeline, ...]
+    datasets: Mapping[str, Dataset]
+    sources: tuple[str, ...] = SOURCES
+    problems: tuple[str, ...] = ()
+
+
+def nothing(problem: str) -> Structure:
+    """Return the structure of a project that could not be read at all."""
+    return Structure("", "", "", (), {}, problems=(problem,))
+
+
+def to_json(structure: Structure) -> dict[str, Any]:
+    """Return the structure as JSON-serializable data; `from_json` is its inverse."""
+    return {"format": FORMAT, **asdict(structure)}
+
+
+def from_json(data: Mapping[str, Any]) -> Structure:
+    """Return the structure that `to_json` wrote.
+
+    Raises:
+        ValueError: if the data is of another format or is no structure at all.
+    """
+    try:
+        if data["format"] != FORMAT:
+            raise ValueError(f"format {data['format']!r} instead of {FORMAT}")
+        return Structure(
+            package_name=data["package_name"],
+            project_name=data["project_name"],
+            env=data["env"],
+            pipelines=tuple(
+                Pipeline(pipeline["name"], tuple(_node(node) for node in pipeline["nodes"]))
+                for pipeline in data["pipelines"]
+            ),
+            datasets={name: Dataset(**dataset) for name, dataset in data["datasets"].items()},
+            sources=tuple(data["sources"]),
+            problems=tuple(data["problems"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a kedro-astro structure ({error!r})") from error
+
+
+def _node(data: Mapping[str, Any]) -> Node:
+    return Node(
+        name=data["name"],
+        inputs=tuple(data["inputs"]),
+        outputs=tuple(data["outputs"]),
+        namespace=data["namespace"],
+        tags=tuple(data["tags"]),
+    )
+
+
+def is_parameter(name: str) -> bool:
+    """Whether a dataset name is Kedro's `parameters` or one `params:` entry."""
+    return name == "parameters" or name.startswith("params:")
+
+
+def untranscoded(name: str) -> str:
+    """Return the dataset behind `name@format`: both spellings are the same data to Kedro."""
+    return name.partition("@")[0]
