@@ -1,0 +1,33 @@
+"""`astro dev parse` runs this: every DAG file must import."""
+
+from pathlib import Path
+
+import pytest
+
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:  # Airflow 2
+    from airflow.models import DagBag
+
+PROJECT = Path(__file__).resolve().parent.parent
+EXCEPTIONS = PROJECT / ".astro" / "dag_integrity_exceptions.txt"
+
+
+def excepted() -> set[str]:
+    lines = EXCEPTIONS.read_text().splitlines() if EXCEPTIONS.exists() else []
+    return {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+
+
+@pytest.fixture(scope="module")
+def import_errors() -> dict[str, str]:
+    dags = PROJECT / "dags"
+    bag = DagBag(dag_folder=str(dags))
+    return {
+        str(Path(file).relative_to(dags) if Path(file).is_absolute() else file): error
+        for file, error in bag.import_errors.items()
+    }
+
+
+def test_every_dag_file_imports(import_errors: dict[str, str]) -> None:
+    broken = {file: text for file, text in import_errors.items() if file not in excepted()}
+    assert not broken, "\n\n".join(f"{file}:\n{text}" for file, text in broken.items())

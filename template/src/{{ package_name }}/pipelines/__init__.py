@@ -1,0 +1,1 @@
+"""One folder for each pipeline; the registry finds them by itself."""
