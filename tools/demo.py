@@ -1,0 +1,152 @@
+"""The README's first command: a scaffolded project, run on a real Airflow, before your eyes."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = ROOT / "build" / "demo"
+HOME = PROJECT / ".kedro-astro" / "airflow"
+DAG = "penguins"
+
+sys.path.insert(0, str(ROOT / "template" / "dags"))
+
+from kedro_astro.client import Airflow  # noqa: E402
+from kedro_astro.errors import KedroAstroError, StandaloneError  # noqa: E402
+from kedro_astro.standalone import refuse_second, running  # noqa: E402
+
+COLORS = {"success": "green", "failed": "red", "running": "cyan", "upstream_failed": "yellow"}
+
+
+def main() -> int:
+    """Run the demo; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave the UI up until Ctrl-C")
+    keep = parser.parse_args().keep
+    console = Console()
+    if not console.is_terminal:
+        console.width = 140  # of a log; a terminal knows its own
+    try:
+        refuse_second(HOME)
+        scaffold(console)
+        console.print("Starting Airflow (SQLite, LocalExecutor) ...")
+        started = time.monotonic()
+        with running(PROJECT, HOME) as airflow:
+            airflow.wait_for("the project's DAGs", lambda: DAG in airflow.dag_ids())
+            console.print(
+                f"Airflow is up after {time.monotonic() - started:.0f} s. Its DAGs, one for each "
+                f"Kedro pipeline: {', '.join(airflow.dag_ids())}"
+            )
+            succeeded = run(airflow, DAG, console)
+            if succeeded:
+                console.print("Look at build/demo/data/08_reporting/penguin_plot.png")
+            if keep:
+                console.print(f"\nThe UI: [bold]{airflow.url}/dags/{DAG}[/]   Ctrl-C stops it.")
+                airflow.wait_until_interrupted()
+    except KedroAstroError as error:
+        Console(stderr=True).print(f"[red]{escape(str(error))}[/]", soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        console.print("\nStopped; no process of Airflow is left.")
+        return 0 if keep else 130
+    return 0 if succeeded else 1
+
+
+def scaffold(console: Console) -> None:
+    """Make the project in build/demo with `copier copy`, as a user would."""
+    shutil.rmtree(PROJECT, ignore_errors=True)
+    command = [
+        *("copier", "copy", "--quiet", "--defaults", "--vcs-ref", "HEAD"),
+        *("--data", "project_name=Penguins", str(ROOT), str(PROJECT)),
+    ]
+    console.print("Scaffolding: copier copy --defaults --data project_name=Penguins . build/demo")
+    done = subprocess.run(
+        [sys.executable, "-m", *command], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise StandaloneError(f"copier could not make the project:\n{done.stdout}{done.stderr}")
+
+
+def run(airflow: Airflow, dag_id: str, console: Console) -> bool:
+    """Run a DAG once, show it live and then what it saved; return whether it succeeded."""
+    run_id = airflow.trigger(dag_id)
+    console.print(f"\nTriggered {dag_id} ({run_id}):")
+    state = watch(airflow, dag_id, run_id, console)
+    instances = airflow.task_instances(dag_id, run_id)
+    saved = {
+        task["task_id"]: airflow.saved(dag_id, run_id, task["task_id"])
+        for task in instances
+        if task["state"] == "success"
+    }
+    console.print(task_table(instances, saved))
+    for task in instances:
+        if task["state"] == "failed":
+            console.print(f"\n[red]{escape(task['task_id'])} failed. Its log:[/]")
+            for line in airflow.task_log(dag_id, run_id, task["task_id"], task["try_number"]):
+                console.print(log_line(line), soft_wrap=True)
+    return state == "success"
+
+
+def watch(airflow: Airflow, dag_id: str, run_id: str, console: Console) -> str:
+    """Show the tasks' states until the run has ended; return its state."""
+    if not console.is_terminal:
+        return airflow.wait_for_run(dag_id, run_id)
+    with Live(console=console, transient=True) as live:
+
+        def look() -> str | None:
+            live.update(task_table(airflow.task_instances(dag_id, run_id), {}))
+            state = airflow.run_state(dag_id, run_id)
+            return state if state in ("success", "failed") else None
+
+        return airflow.wait_for(f"the end of {run_id}", look, 300) or ""
+
+
+def task_table(
+    instances: list[dict[str, Any]], saved: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> Table:
+    """Return the tasks with state, seconds and, once known, the datasets they saved and where."""
+    table = Table(pad_edge=False, box=None, padding=(0, 2, 0, 0))
+    for title in ("Task", "State", "Seconds", "Saved", "Where"):
+        table.add_column(title, overflow="fold")
+    for task in instances:
+        state = task["state"] or "waiting"
+        seconds = f"{task['duration']:7.1f}" if task["duration"] else ""
+        first = (escape(task["task_id"]), f"[{COLORS.get(state, 'dim')}]{state}[/]", seconds)
+        datasets = saved.get(task["task_id"]) or {"": {"location": "", "version": None}}
+        for name, dataset in datasets.items():
+            table.add_row(*first, escape(name), escape(place(dataset)))
+            first = ("", "", "")
+    return table
+
+
+def place(dataset: Mapping[str, Any]) -> str:
+    """Return where a dataset was saved, with its version if it has one."""
+    location = "(no file)" if dataset["location"] is None else dataset["location"]
+    return f"{location} @ {dataset['version']}" if dataset["version"] else location
+
+
+def log_line(line: Any) -> str:
+    """Return one line of a task's log as text."""
+    if not isinstance(line, dict):
+        return escape(str(line))
+    error = "".join(
+        f"\n  {part.get('exc_type')}: {part.get('exc_value')}"
+        for part in line.get("error_detail") or []
+    )
+    return escape(f"  {line.get('level') or '':8} {line.get('event', '')}{error}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
