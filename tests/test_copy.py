@@ -1,0 +1,218 @@
+"""`copier copy`: what a new user gets, and that nothing stands in the way of getting it."""
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from scaffold import ROOT, python, run, scaffold, succeed
+
+ASTRO_CLI_EXPECTS = """
+.astro/config.yaml .astro/dag_integrity_exceptions.txt .astro/test_dag_integrity_default.py
+.dockerignore .env .gitignore Dockerfile airflow_settings.yaml dags/.airflowignore include
+packages.txt plugins requirements.txt tests/dags
+""".split()
+KEDRO_EXPECTS = """
+conf/base/catalog.yml conf/airflow/catalog.yml conf/local data/01_raw pyproject.toml
+src/penguins/pipeline_registry.py src/penguins/settings.py
+""".split()
+OURS = """
+.copier-answers.yml README.md dags/kedro_astro/__init__.py dags/kedro_dags.py
+dags/kedro_problems.py tests/test_pipelines.py
+""".split()
+
+
+def questions() -> dict[str, dict]:
+    content = yaml.safe_load((ROOT / "copier.yml").read_text())
+    return {name: value for name, value in content.items() if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("path", [*ASTRO_CLI_EXPECTS, *KEDRO_EXPECTS, *OURS])
+def test_the_folder_is_a_kedro_project_and_an_astro_project(penguins: Path, path: str) -> None:
+    assert (penguins / path).exists()
+
+
+def test_no_trust_and_no_terminal_are_needed(tmp_path: Path) -> None:
+    copier = Path(sys.executable).with_name("copier")
+    command = [copier, "copy", "--defaults", "--vcs-ref", "HEAD"]
+    succeed([*command, ROOT, tmp_path / "my-proj"], tmp_path)
+    assert (tmp_path / "my-proj/src/my_proj/settings.py").is_file()
+
+
+def test_at_most_six_questions_are_asked() -> None:
+    assert 1 <= sum(question.get("when") is not False for question in questions().values()) <= 6
+
+
+def test_no_key_asks_for_trust_and_no_link_is_in_the_template() -> None:
+    keys = yaml.safe_load((ROOT / "copier.yml").read_text())
+    assert not {"_tasks", "_jinja_extensions", "_migrations"} & set(keys)
+    assert not [path for path in (ROOT / "template").rglob("*") if path.is_symlink()]
+
+
+def test_the_template_leaves_no_jinja_behind(penguins: Path) -> None:
+    for path in penguins.rglob("*"):
+        assert "{{" not in path.name and not path.name.endswith(".jinja")
+        if path.is_file() and path.suffix in {".py", ".toml", ".md"}:
+            text = path.read_text(encoding="utf-8")
+            assert "{{ package_name" not in text and "{% " not in text, path
+
+
+def test_the_image_is_a_literal_runtime_tag(penguins: Path) -> None:
+    """The Astro CLI reads the line as text, and its `upgrade-test` rewrites it."""
+    first = (penguins / "Dockerfile").read_text().splitlines()[0]
+    assert first.startswith("FROM astrocrpublic.azurecr.io/runtime:3.")
+    assert first.endswith(("-python-3.12", "-python-3.13")) and "$" not in first
+
+
+def test_the_image_compiles_the_manifest_from_what_dockerignore_leaves(
+    penguins: Path, tmp_path: Path
+) -> None:
+    """The Dockerfile's own RUN line, where its own context would be."""
+    context = tmp_path / "airflow"
+    ignored = shutil.ignore_patterns(".git", ".kedro-astro", ".env", "airflow_settings.yaml")
+    shutil.copytree(penguins, context, ignore=ignored)
+    shutil.rmtree(context / "conf/local")
+    (line,) = re.findall(r"^RUN (.+)$", (penguins / "Dockerfile").read_text(), re.MULTILINE)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    manifest = tmp_path / "manifest.json"
+    env = {"PATH": path, "KEDRO_ASTRO_MANIFEST": str(manifest)}
+    assert "4 pipelines of Penguins" in succeed(["sh", "-c", line], context, env)
+    assert manifest.is_file()
+
+
+def test_ruff_has_nothing_to_say_about_the_output(tmp_path: Path) -> None:
+    # With a name that sorts elsewhere among imports than the template's own.
+    project = scaffold(tmp_path / "zebras", project_name="Zebras")
+    succeed(python("-m", "ruff", "check", "--no-cache"), project)
+    succeed(python("-m", "ruff", "format", "--check", "--no-cache"), project)
+
+
+def test_git_takes_the_project_and_ignores_what_it_must(tmp_path: Path) -> None:
+    project = scaffold(tmp_path / "p")
+    for secret in ("conf/local/credentials.yml", "conf/airflow/credentials.yml", ".env"):
+        (project / secret).write_text("secret")
+    (project / "data/08_reporting/plot.png").write_text("made by a run")
+    succeed(["git", "init", "--quiet"], project)
+    succeed(["git", "add", "--all"], project)
+    tracked = succeed(["git", "ls-files"], project).splitlines()
+    assert "data/01_raw/penguins_raw.csv" in tracked and "conf/local/.gitkeep" in tracked
+    assert not [path for path in tracked if "secret" in (project / path).read_text()]
+    assert "data/08_reporting/plot.png" not in tracked
+
+
+def test_an_update_keeps_what_is_yours(tmp_path: Path) -> None:
+    """Nodes and configuration are written once; the shim is the template's."""
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    template = tmp_path / "template"
+    files = succeed(["git", "ls-files", "--cached", "--others", "--exclude-standard"], ROOT)
+    for name in files.splitlines():
+        source, target = ROOT / name, template / name
+        if source.is_file() and not source.is_symlink():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+    shim = template / "template/dags/kedro_astro/__init__.py"
+    nodes = template / "template/src/{{ package_name }}/pipelines/reporting/nodes.py"
+
+    def release(tag: str) -> None:
+        for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", tag], ["tag", tag]):
+            succeed([*git, *command], template)
+
+    release("v1.0.0")
+    copier = [Path(sys.executable).with_name("copier")]
+    project = tmp_path / "project"
+    succeed([*copier, "copy", "--defaults", "--quiet", template, project], tmp_path)
+    mine = project / "src/project/pipelines/reporting/nodes.py"
+    mine.write_text(mine.read_text() + "\n# mine\n")
+    (project / "data/01_raw/penguins_raw.csv").unlink()
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "mine"]):
+        succeed([*git, *command], project)
+    shim.write_text(shim.read_text() + "\n# next version\n")
+    nodes.write_text("# rewritten by the template\n")
+    release("v1.1.0")
+    succeed([*copier, "update", "--defaults", "--quiet"], project)
+
+    assert (project / "dags/kedro_astro/__init__.py").read_text().endswith("# next version\n")
+    assert mine.read_text().endswith("# mine\n")
+    assert not (project / "data/01_raw/penguins_raw.csv").exists()
+    changed = succeed(["git", "status", "--porcelain"], project).split()
+    assert sorted(changed[1::2]) == [".copier-answers.yml", "dags/kedro_astro/__init__.py"]
+
+
+class TestAnswers:
+    """Bad input is refused in a sentence, and nothing is written."""
+
+    @pytest.mark.parametrize(
+        ("name", "says"),
+        [
+            ("class", "class is a Python keyword"),
+            ("json", "take another name"),
+            ("airflow", "take another name"),
+            ("2fast", "a letter first"),
+            ("my-package", "lower-case letters"),
+            ("Upper", "lower-case letters"),
+            ("naïve", "lower-case letters"),
+            ("", "a letter first"),
+            ("a" * 61, "at most 60"),
+            ("x; import os", "lower-case letters"),
+            ("../outside", "lower-case letters"),
+        ],
+    )
+    def test_package_name(self, tmp_path: Path, name: str, says: str) -> None:
+        self.refused(tmp_path, f"package_name={name}", says)
+
+    @pytest.mark.parametrize(
+        ("name", "says"),
+        [
+            ("", "give it a name"),
+            ("   ", "give it a name"),
+            ('say "hi"', "use letters"),
+            ("back\\slash", "use letters"),
+            ("two\nlines", "use letters"),
+            ("{{ 7 * 7 }}", "use letters"),
+            ("n" * 61, "at most 60"),
+        ],
+    )
+    def test_project_name(self, tmp_path: Path, name: str, says: str) -> None:
+        self.refused(tmp_path, f"project_name={name}", says)
+
+    @staticmethod
+    def refused(tmp_path: Path, answer: str, says: str) -> None:
+        copier = Path(sys.executable).with_name("copier")
+        command = [copier, "copy", "--defaults", "--vcs-ref", "HEAD", "--data", answer]
+        done = run([*command, ROOT, tmp_path / "project"], tmp_path)
+        assert done.returncode != 0
+        assert says in " ".join(done.stdout.split())
+        assert "Traceback" not in done.stdout
+        assert os.listdir(tmp_path) == []
+
+    def test_every_module_of_the_standard_library_is_refused(self) -> None:
+        reserved = set(questions()["reserved_names"]["default"])
+        modules = {name.lower() for name in sys.stdlib_module_names if not name.startswith("_")}
+        assert modules <= reserved
+
+    @pytest.mark.parametrize(
+        ("folder", "package"),
+        [
+            ("sales forecast", "sales_forecast"),
+            ('Sales\'s "best"', "sales_s_best"),
+            ("2024", "project_2024"),
+            ("Zoë's café", "zo_s_caf"),
+            ("日本", "kedro_project"),
+            ("class", "class_project"),
+            ("$(touch oops); `x`", "touch_oops_x"),
+            ("{{ 1 }} {% x %}", "project_1_x"),
+        ],
+    )
+    def test_any_folder_name_makes_a_project(
+        self, tmp_path: Path, folder: str, package: str
+    ) -> None:
+        project = scaffold(tmp_path / folder)
+        assert (project / "src" / package / "settings.py").is_file()
+        assert os.listdir(tmp_path) == [folder]
+
+    def test_a_project_in_a_folder_with_an_odd_name_works(self, tmp_path: Path) -> None:
+        project = scaffold(tmp_path / 'Zoë\'s "$HOME" 日本')
+        assert "reporting" in succeed(python("-m", "kedro", "registry", "list"), project)

@@ -1,0 +1,264 @@
+"""The whole way: a scaffolded project on a real Airflow, driven as a user drives it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from demo import run as demo_run
+from kedro_astro.client import Airflow
+from kedro_astro.standalone import running
+from rich.console import Console
+from scaffold import ROOT, python, run, scaffold, succeed
+
+pytestmark = pytest.mark.e2e
+
+DAGS = ["penguins", "penguins.data_processing", "penguins.data_science", "penguins.reporting"]
+VERSION = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z")
+SPLIT = "data_science"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of its own, in a folder with a name that quoting has to survive."""
+    folder = tmp_path_factory.mktemp("e2e") / 'Zoë\'s "penguins"'
+    return scaffold(folder, project_name="Penguins", package_name="penguins")
+
+
+@pytest.fixture(scope="module")
+def airflow(project: Path) -> Iterator[Airflow]:
+    with running(project, project / ".kedro-astro" / "airflow") as found:
+        found.wait_for("the DAGs", lambda: set(DAGS) <= set(found.dag_ids()))
+        yield found
+
+
+@pytest.fixture(scope="module")
+def first_run(airflow: Airflow) -> str:
+    run_id = airflow.trigger("penguins")
+    assert airflow.wait_for_run("penguins", run_id) == "success"
+    return run_id
+
+
+def model(project: Path) -> object:
+    """The pipeline of scikit-learn that the newest run saved."""
+    newest = max((project / "data/06_models/classifier.pickle").iterdir())
+    return pickle.loads((newest / "classifier.pickle").read_bytes())
+
+
+def events(log: list) -> list[dict]:
+    return [line for line in log if isinstance(line, dict)]
+
+
+def test_one_dag_for_each_pipeline(airflow: Airflow) -> None:
+    assert airflow.dag_ids() == DAGS
+    assert airflow.import_errors() == []
+
+
+def test_nodes_that_share_memory_share_a_task(airflow: Airflow, first_run: str) -> None:
+    tasks = {task["task_id"] for task in airflow.task_instances("penguins", first_run)}
+    assert tasks == {
+        *("select_measurements", "drop_incomplete", "summarise_species"),
+        *("data_science", "plot_penguins"),
+    }
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "species_summary.json", "penguin_plot.png"])
+def test_same_reports_as_kedro_run(
+    project: Path, first_run: str, after_kedro_run: Path, name: str
+) -> None:
+    ours = (project / "data/08_reporting" / name).read_bytes()
+    assert ours == (after_kedro_run / "data/08_reporting" / name).read_bytes()
+
+
+def test_same_model_as_kedro_run(project: Path, first_run: str, after_kedro_run: Path) -> None:
+    ours, kedros = model(project)[-1], model(after_kedro_run)[-1]
+    assert (ours.coef_ == kedros.coef_).all() and (ours.intercept_ == kedros.intercept_).all()
+
+
+def test_tasks_say_what_they_saved_and_where(
+    airflow: Airflow, project: Path, first_run: str
+) -> None:
+    saved = airflow.saved("penguins", first_run, SPLIT)
+    assert set(saved) == {"data_science.model", "metrics", "predictions"}
+    assert saved["metrics"] == {"location": "data/08_reporting/metrics.json", "version": None}
+    model = saved["data_science.model"]
+    assert VERSION.fullmatch(model["version"] or "")
+    file = project / str(model["location"]) / str(model["version"]) / "classifier.pickle"
+    assert file.is_file()
+
+
+def test_an_undeclared_dataset_keeps_its_type(project: Path, first_run: str) -> None:
+    import pandas as pd
+
+    kept = pickle.loads((project / "data/02_intermediate/measurements.pickle").read_bytes())
+    assert isinstance(kept, pd.DataFrame)
+
+
+def test_log_lines_keep_level_and_logger(airflow: Airflow, first_run: str) -> None:
+    lines = events(airflow.task_log("penguins", first_run, "plot_penguins"))
+    by_event = {line["event"]: line for line in lines}
+    completed = by_event["Completed node: plot_penguins"]
+    assert completed["level"] == "info"
+    assert completed["logger"] == "kedro.runner.sequential_runner"
+    assert not [line for line in lines if line.get("logger") == "task.stdout"]
+
+
+def test_telemetry_is_off(project: Path, penguins: Path, first_run: str) -> None:
+    """Where it is on it writes an id of the project into pyproject.toml."""
+    assert (project / "pyproject.toml").read_text() == (penguins / "pyproject.toml").read_text()
+
+
+def test_clearing_a_task_saves_a_version_that_sorts_behind(
+    airflow: Airflow, project: Path, first_run: str
+) -> None:
+    before = airflow.saved("penguins", first_run, SPLIT)["data_science.model"]["version"]
+    airflow.post(
+        "dags/penguins/clearTaskInstances",
+        {"dry_run": False, "dag_run_id": first_run, "task_ids": [SPLIT], "only_failed": False},
+    )
+
+    def version_now() -> str | None:
+        if airflow.run_state("penguins", first_run) != "success":
+            return None
+        version = airflow.saved("penguins", first_run, SPLIT)["data_science.model"]["version"]
+        return version if version != before else None
+
+    after = airflow.wait_for("a new version of the model", version_now)
+    assert after > before
+    assert (project / "data/06_models/classifier.pickle" / after).is_dir()
+
+
+def test_a_failing_run_shows_the_tasks_log(airflow: Airflow, project: Path) -> None:
+    """What `make demo` does when a run fails. The pipeline is new: it needs no other command."""
+    add_pipeline(project, "failing", "raise ValueError('the sea is frozen')")
+    airflow.wait_for("the new DAG", lambda: "penguins.failing" in airflow.dag_ids())
+    console = Console(record=True, width=140, file=open(os.devnull, "w"))  # noqa: SIM115
+    assert demo_run(airflow, "penguins.failing", console) is False
+    text = console.export_text()
+    assert "failing_node" in text and "failed" in text
+    assert "ValueError: the sea is frozen" in text
+
+
+def test_a_new_pipeline_folder_is_a_new_dag(airflow: Airflow, project: Path) -> None:
+    add_pipeline(project, "counting", "return len(penguins)")
+    airflow.wait_for("the new DAG", lambda: "penguins.counting" in airflow.dag_ids())
+    run_id = airflow.trigger("penguins.counting")
+    assert airflow.wait_for_run("penguins.counting", run_id) == "success"
+    # The number of birds was declared nowhere and is still an int in the next task.
+    kept = project / "data/02_intermediate/counting_result.pickle"
+    assert pickle.loads(kept.read_bytes()) == 333
+
+
+def test_a_broken_pipeline_is_shown_and_takes_no_dag_with_it(
+    airflow: Airflow, project: Path
+) -> None:
+    before = airflow.dag_ids()
+    nodes = add_pipeline(project, "broken", "return (")
+    message = airflow.wait_for("the message", airflow.import_errors)[0]
+    assert "SyntaxError" in message
+    assert "src/penguins/pipelines/broken/nodes.py:" in message
+    assert set(before) <= set(airflow.dag_ids())
+
+    nodes.write_text(nodes.read_text().replace("return (", "return 1"))
+    airflow.wait_for("the message to go", lambda: not airflow.import_errors())
+    airflow.wait_for("the mended DAG", lambda: "penguins.broken" in airflow.dag_ids())
+
+
+class TestUp:
+    """`kedro astro up`: the same Airflow, started from the project."""
+
+    @pytest.fixture
+    def command(self, tmp_path: Path) -> tuple[list[str | Path], Path, dict[str, str]]:
+        project = scaffold(tmp_path / "penguins", project_name="Penguins")
+        env = {**os.environ, "PYTHONPATH": str(project / "dags")}
+        return python("-m", "kedro_astro", "up"), project, env
+
+    def test_it_says_where_the_dags_are_and_leaves_nothing_behind(self, command) -> None:
+        arguments, project, env = command
+        port = free_port()
+        process = subprocess.Popen(
+            [str(part) for part in [*arguments, "--port", str(port)]],
+            cwd=project,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        lines: list[str] = []
+        for line in process.stdout:
+            lines.append(line)
+            if "Ctrl-C" in line:
+                break
+        second = run([*arguments, "--port", str(free_port())], project, env)
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=60)[0]
+
+        output = "".join(lines) + rest
+        assert f"http://127.0.0.1:{port}/dags/penguins.reporting\n" in output
+        assert "Traceback" not in output and process.returncode == 0
+        assert second.returncode != 0 and "already running at http://127.0.0.1" in second.stdout
+        assert processes_of(project) == []
+
+    def test_a_taken_port_is_said_before_anything_starts(self, command) -> None:
+        arguments, project, env = command
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            done = run([*arguments, "--port", str(taken.getsockname()[1])], project, env)
+        assert done.returncode != 0
+        assert "is taken by another program" in done.stdout and "Traceback" not in done.stdout
+        assert processes_of(project) == []
+
+
+def test_make_demo() -> None:
+    """The README's first command, but for what it installs."""
+    output = succeed(python("tools/demo.py"), ROOT)
+    assert re.search(r"plot_penguins +success +\d+\.\d +penguin_plot +data/08_reporting/", output)
+    assert processes_of(ROOT / "build" / "demo") == []
+    plot = ROOT / "build/demo/data/08_reporting/penguin_plot.png"
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def add_pipeline(project: Path, name: str, body: str) -> Path:
+    """Write a pipeline folder, as `kedro pipeline create` and an editor would; return its nodes."""
+    folder = project / "src/penguins/pipelines" / name
+    folder.mkdir()
+    nodes = folder / "nodes.py"
+    nodes.write_text(f"def {name}(penguins):\n    {body}\n")
+    (folder / "pipeline.py").write_text(
+        "from kedro.pipeline import node, pipeline\n"
+        f"from .nodes import {name}\n"
+        "def create_pipeline(**kwargs):\n"
+        f"    first = node({name}, 'penguins', '{name}_result', name='{name}_node')\n"
+        f"    second = node(repr, '{name}_result', '{name}_text', name='{name}_text_node')\n"
+        "    return pipeline([first, second])\n"
+    )
+    (folder / "__init__.py").write_text("from .pipeline import create_pipeline\n")
+    return nodes
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def processes_of(project: Path) -> list[str]:
+    """The command lines of processes that run in an Airflow of the project."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            home = process.environ().get("AIRFLOW_HOME", "")
+            if home.startswith(str(project)) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
