@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import re
@@ -10,11 +11,13 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 import pytest
 from demo import run as demo_run
 from kedro_astro.client import Airflow
+from kedro_astro.errors import StandaloneError
 from kedro_astro.standalone import running
 from rich.console import Console
 from scaffold import ROOT, python, run, scaffold, succeed
@@ -24,6 +27,22 @@ pytestmark = pytest.mark.e2e
 DAGS = ["penguins", "penguins.data_processing", "penguins.data_science", "penguins.reporting"]
 VERSION = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z")
 SPLIT = "data_science"
+STAMPS_CATALOG = """
+stamped: {type: json.JSONDataset, filepath: data/stamped.json, versioned: true}
+verdict: {type: json.JSONDataset, filepath: data/verdict.json, versioned: true}
+"""
+STAMPS = """
+from kedro.pipeline import node, pipeline
+def stamp(number):
+    return number, number
+def compare(persisted, kept):
+    return [persisted, kept]
+def create_pipeline(**kwargs):
+    return pipeline([
+        node(stamp, "params:stamp", ["stamped", "kept"], name="stamp"),
+        node(compare, ["stamped", "kept"], "verdict", name="compare"),
+    ])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +70,15 @@ def model(project: Path) -> object:
     """The pipeline of scikit-learn that the newest run saved."""
     newest = max((project / "data/06_models/classifier.pickle").iterdir())
     return pickle.loads((newest / "classifier.pickle").read_bytes())
+
+
+def metrics(project: Path) -> dict:
+    return json.loads((project / "data/08_reporting/metrics.json").read_text())
+
+
+def times(airflow: Airflow, dag_id: str, run_id: str) -> tuple[str, str]:
+    run = airflow.get(f"dags/{dag_id}/dagRuns/{quote(run_id)}")
+    return run["start_date"], run["end_date"]
 
 
 def events(log: list) -> list[dict]:
@@ -95,11 +123,15 @@ def test_tasks_say_what_they_saved_and_where(
     assert file.is_file()
 
 
-def test_an_undeclared_dataset_keeps_its_type(project: Path, first_run: str) -> None:
+def test_an_undeclared_dataset_keeps_its_type_in_a_folder_of_the_run(
+    airflow: Airflow, project: Path, first_run: str
+) -> None:
     import pandas as pd
 
-    kept = pickle.loads((project / "data/02_intermediate/measurements.pickle").read_bytes())
-    assert isinstance(kept, pd.DataFrame)
+    location = airflow.saved("penguins", first_run, "select_measurements")["measurements"][
+        "location"
+    ]
+    assert isinstance(pickle.loads((project / str(location)).read_bytes()), pd.DataFrame)
 
 
 def test_log_lines_keep_level_and_logger(airflow: Airflow, first_run: str) -> None:
@@ -136,6 +168,50 @@ def test_clearing_a_task_saves_a_version_that_sorts_behind(
     assert (project / "data/06_models/classifier.pickle" / after).is_dir()
 
 
+def test_a_run_with_other_parameters(airflow: Airflow, project: Path, first_run: str) -> None:
+    """Of a form that shows each parameter with its type; Kedro's own values are its defaults."""
+    form = airflow.get("dags/penguins/details")["params"]
+    assert form["data_science.test_share"]["value"] == 0.3
+    assert form["data_science.test_share"]["schema"]["type"] == "number"
+    assert form["data_science.features"]["schema"]["type"] == "array"
+
+    run_id = airflow.trigger("penguins", {"data_science.test_share": 0.5})
+    assert airflow.wait_for_run("penguins", run_id) == "success"
+    assert metrics(project)["test_birds"] == 167
+    assert metrics(project)["features"] == ["flipper_length_mm", "bill_length_mm"]
+
+
+def test_a_parameter_of_another_type_is_refused_before_the_run(airflow: Airflow) -> None:
+    with pytest.raises(StandaloneError, match=r"400.*test_share"):
+        airflow.trigger("penguins", {"data_science.test_share": "half"})
+
+
+def test_what_a_run_leaves_for_others_is_an_asset(airflow: Airflow, first_run: str) -> None:
+    uris = {asset["uri"] for asset in airflow.get("assets?limit=100")["assets"]}
+    assert {"kedro://penguins/metrics", "kedro://penguins/data_science.model"} <= uris
+    assert "kedro://penguins/measurements" not in uris
+
+
+def test_three_runs_at_once_never_mix_their_data(airflow: Airflow, project: Path) -> None:
+    catalog = project / "conf/base/catalog.yml"
+    catalog.write_text(catalog.read_text() + STAMPS_CATALOG)
+    (project / "conf/base/parameters_stamps.yml").write_text("stamp: 0\n")
+    folder = project / "src/penguins/pipelines/stamps"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(STAMPS)
+    airflow.wait_for("the new DAG", lambda: "penguins.stamps" in airflow.dag_ids())
+    runs = {number: airflow.trigger("penguins.stamps", {"stamp": number}) for number in (1, 2, 3)}
+    for number, run_id in runs.items():
+        assert airflow.wait_for_run("penguins.stamps", run_id) == "success"
+        saved = airflow.saved("penguins.stamps", run_id, "compare")["verdict"]
+        verdict = project / str(saved["location"]) / str(saved["version"]) / "verdict.json"
+        assert json.loads(verdict.read_text()) == [number, number]
+    starts, ends = zip(
+        *(times(airflow, "penguins.stamps", run) for run in runs.values()), strict=True
+    )
+    assert max(starts) < min(ends)
+
+
 def test_a_failing_run_shows_the_tasks_log(airflow: Airflow, project: Path) -> None:
     """What `make demo` does when a run fails. The pipeline is new: it needs no other command."""
     add_pipeline(project, "failing", "raise ValueError('the sea is frozen')")
@@ -153,8 +229,8 @@ def test_a_new_pipeline_folder_is_a_new_dag(airflow: Airflow, project: Path) -> 
     run_id = airflow.trigger("penguins.counting")
     assert airflow.wait_for_run("penguins.counting", run_id) == "success"
     # The number of birds was declared nowhere and is still an int in the next task.
-    kept = project / "data/02_intermediate/counting_result.pickle"
-    assert pickle.loads(kept.read_bytes()) == 333
+    kept = airflow.saved("penguins.counting", run_id, "counting_node")["counting_result"]
+    assert pickle.loads((project / str(kept["location"])).read_bytes()) == 333
 
 
 def test_a_broken_pipeline_is_shown_and_takes_no_dag_with_it(
@@ -166,6 +242,8 @@ def test_a_broken_pipeline_is_shown_and_takes_no_dag_with_it(
     assert "SyntaxError" in message
     assert "src/penguins/pipelines/broken/nodes.py:" in message
     assert set(before) <= set(airflow.dag_ids())
+    run_id = airflow.trigger("penguins.data_processing")
+    assert airflow.wait_for_run("penguins.data_processing", run_id) == "success"
 
     nodes.write_text(nodes.read_text().replace("return (", "return 1"))
     airflow.wait_for("the message to go", lambda: not airflow.import_errors())

@@ -82,5 +82,5 @@ def test_the_ui_shows_nodes_and_datasets_of_a_task(
 ) -> None:
     then = 'print(json.dumps(found["shop"].get_task("first__second").doc_md))'
     doc = str(parse(make_project(), then, tmp_path))
-    assert "- `first`" in doc and "- `second`" in doc
+    assert "`first`" in doc and "`second`" in doc
     assert "`total` (json.JSONDataset, `data/total.json`)" in doc

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kedro_astro.manifest import load
 from kedro_astro.structure import Dataset, Node
-from projects import CATALOG, REGISTRY, MakeProject
+from projects import CATALOG, REGISTRY, SALES, MakeProject
 
 
 def test_pipelines_nodes_and_datasets(make_project: MakeProject) -> None:
@@ -116,3 +116,100 @@ def test_a_pipeline_that_kedro_skips_with_a_warning_is_a_problem(
     (problem,) = structure.problems
     assert "shop.pipelines.broken" in problem and "no_such_library" in problem
     assert "in src/shop/pipelines/broken/__init__.py:1" in problem
+
+
+def test_the_other_pipelines_are_read_when_one_is_broken(make_project: MakeProject) -> None:
+    """The registry asks for errors, so Kedro itself gives up on all of them."""
+    more = SALES.replace("total", "more").replace("first", "third").replace("second", "fourth")
+    files = {"src/shop/pipelines/more/__init__.py": more.replace("doubled", "twice")}
+    project = make_project(files)
+    good = load(project)
+    assert [p.name for p in good.pipelines] == ["__default__", "more", "sales"]
+
+    make_project({**files, "src/shop/pipelines/more/__init__.py": "import no_such_library\n"})
+    structure = load(project)
+    assert structure.pipelines == good.pipelines  # the broken ones as they were
+    (problem,) = structure.problems
+    assert "in src/shop/pipelines/more/__init__.py:1" in problem
+
+    (project / ".kedro-astro/manifest.json").unlink()
+    assert [p.name for p in load(project).pipelines] == ["sales"]
+
+
+@pytest.mark.parametrize(
+    ("registry", "alone"),
+    [
+        (REGISTRY, {"__default__": False, "sales": True}),
+        (
+            REGISTRY.replace(
+                "return", 'pipelines["sales"] = pipelines["sales"].only_nodes("first")\n    return'
+            ),
+            {"__default__": False, "sales": True},
+        ),
+        (
+            "from shop.pipelines.sales import create_pipeline\n"
+            "def register_pipelines():\n    return {'sales': create_pipeline()}\n",
+            {"sales": True},
+        ),
+    ],
+)
+def test_what_kedro_can_load_alone(
+    make_project: MakeProject, registry: str, alone: dict[str, bool]
+) -> None:
+    structure = load(make_project({"src/shop/pipeline_registry.py": registry}))
+    assert {pipeline.name: pipeline.alone for pipeline in structure.pipelines} == alone
+
+
+def test_parameters_by_dotted_name_if_json_can_hold_them(make_project: MakeProject) -> None:
+    parameters = """
+    seed: 1
+    model: {depth: 3, names: [a, b], options: {}, none: null}
+    when: 2024-01-01
+    odd: .nan
+    7: seven
+    """
+    structure = load(make_project({"conf/base/parameters.yml": parameters}))
+    assert structure.parameters == {
+        "seed": 1,
+        "model.depth": 3,
+        "model.names": ["a", "b"],
+        "model.options": {},
+        "model.none": None,
+        "when": "2024-01-01",
+    }
+
+
+def test_docstrings(make_project: MakeProject) -> None:
+    text = '"""What we sold."""' + SALES.replace("return x", '"""Twice."""\n    return x')
+    structure = load(make_project({"src/shop/pipelines/sales/__init__.py": text}))
+    sales = structure.pipelines[1]
+    assert sales.doc == "What we sold." and sales.nodes[0].doc == "Twice."
+
+
+def test_functions_without_a_name_of_their_own(make_project: MakeProject) -> None:
+    text = """
+    from functools import partial
+    from kedro.pipeline import node, pipeline
+    def power(x, by):
+        return x ** by
+    def create_pipeline(**kwargs):
+        return pipeline([
+            node(lambda x: x, "raw", "same"),
+            node(partial(power, by=2), "same", "total"),
+        ])
+    """
+    structure = load(make_project({"src/shop/pipelines/sales/__init__.py": text}))
+    assert structure.problems == ()
+    names = [node.name for node in structure.pipelines[1].nodes]
+    assert names[0].startswith("<lambda>") and names[1].startswith("partial(power)")
+    assert [node.doc for node in structure.pipelines[1].nodes] == ["", ""]
+
+
+def test_a_dataset_of_one_run_is_told_from_a_lasting_one(make_project: MakeProject) -> None:
+    catalog = CATALOG + (
+        "doubled: {type: json.JSONDataset, "
+        "filepath: 'data/${runtime_params:airflow_run,local}/doubled.json'}\n"
+    )
+    datasets = load(make_project({"conf/base/catalog.yml": catalog})).datasets
+    assert datasets["doubled"].of_one_run and not datasets["total"].of_one_run
+    assert datasets["doubled"].location == "data/<run>/doubled.json"

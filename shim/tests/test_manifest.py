@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from kedro_astro import manifest
 from kedro_astro.errors import ManifestError
-from kedro_astro.manifest import load
+from kedro_astro.manifest import STILL_READING, load
 from kedro_astro.structure import from_json, to_json
 from projects import CATALOG, SALES, MakeProject
 
@@ -170,3 +170,17 @@ def test_a_compiled_manifest_that_is_none_is_said(
 def test_json_and_back(project: Path) -> None:
     structure = load(project)
     assert from_json(json.loads(json.dumps(to_json(structure)))) == structure
+
+
+def test_a_slow_reading_goes_on_in_the_background(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    project = make_project({"src/shop/settings.py": f"open({str(gate)!r}).read()\n"})
+    assert load(project, patience=0).problems == (STILL_READING,)
+    assert load(project, patience=0).problems == (STILL_READING,)  # the same reading, not two
+    with gate.open("w") as file:
+        file.write("go on")
+    structure = load(project)
+    assert structure.problems == () and len(structure.pipelines) == 2

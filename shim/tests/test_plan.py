@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import re
-from graphlib import TopologicalSorter
+import warnings
+from graphlib import CycleError, TopologicalSorter
 
+import kedro.pipeline
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kedro_astro.plan import MAX_ID, airflow_id, dag_id, node_dependencies, tasks
+from kedro_astro.errors import CrossingError
+from kedro_astro.plan import (
+    GROUPINGS,
+    MAX_ID,
+    Grouping,
+    airflow_id,
+    dag_id,
+    node_dependencies,
+    tasks,
+)
 from kedro_astro.structure import Dataset, Node, Pipeline, untranscoded
 
 FILE = Dataset("pickle.PickleDataset", persistent=True, location="data/x.pickle")
 MEMORY = Dataset("MemoryDataset", persistent=False)
 
 
-def ids(*nodes: Node, **datasets: Dataset) -> dict[str, tuple[str, ...]]:
+ALL_GROUPINGS = st.sampled_from(GROUPINGS)
+
+
+def ids(*nodes: Node, grouping: Grouping = "memory", **datasets: Dataset) -> dict:
     """The planned tasks, each with its upstream tasks."""
-    return {task.task_id: task.upstream for task in tasks(Pipeline("p", nodes), datasets)}
+    planned = tasks(Pipeline("p", nodes), datasets, grouping)
+    return {task.task_id: task.upstream for task in planned}
 
 
 @st.composite
@@ -34,24 +49,32 @@ def pipelines(draw: st.DrawFn) -> tuple[Pipeline, dict[str, Dataset]]:
         )
         namespace = draw(st.sampled_from([None, "ns"]))
         name = f"{namespace}.n{number}" if namespace else f"n{number}"
-        nodes.append(Node(name, (*inputs, "params:x"), (output,), namespace))
+        tags = tuple(draw(st.sets(st.sampled_from(["t", "u"]), max_size=1)))
+        nodes.append(Node(name, (*inputs, "params:x"), (output,), namespace, tags))
         made.append(untranscoded(output) + "@b" if "@" in output else output)
     return Pipeline("p", tuple(nodes)), datasets
 
 
-@given(pipelines())
-def test_every_node_is_in_exactly_one_task(case: tuple[Pipeline, dict[str, Dataset]]) -> None:
+def with_files_only(datasets: dict[str, Dataset]) -> dict[str, Dataset]:
+    return dict.fromkeys(datasets, FILE)
+
+
+@given(pipelines(), ALL_GROUPINGS)
+def test_every_node_is_in_exactly_one_task(
+    case: tuple[Pipeline, dict[str, Dataset]], grouping: str
+) -> None:
     pipeline, datasets = case
-    planned = [node.name for task in tasks(pipeline, datasets) for node in task.nodes]
+    found = tasks(pipeline, with_files_only(datasets), grouping)
+    planned = [node.name for task in found for node in task.nodes]
     assert sorted(planned) == sorted(node.name for node in pipeline.nodes)
 
 
-@given(pipelines())
+@given(pipelines(), ALL_GROUPINGS)
 def test_tasks_form_no_cycle_and_keep_every_dependency(
-    case: tuple[Pipeline, dict[str, Dataset]],
+    case: tuple[Pipeline, dict[str, Dataset]], grouping: str
 ) -> None:
     pipeline, datasets = case
-    planned = tasks(pipeline, datasets)
+    planned = tasks(pipeline, with_files_only(datasets), grouping)
     task_of = {node.name: task.task_id for task in planned for node in task.nodes}
     upstream = {task.task_id: set(task.upstream) for task in planned}
     TopologicalSorter(upstream).prepare()
@@ -62,20 +85,68 @@ def test_tasks_form_no_cycle_and_keep_every_dependency(
             )
 
 
-@given(pipelines())
-def test_memory_never_crosses_tasks(case: tuple[Pipeline, dict[str, Dataset]]) -> None:
+@given(pipelines(), ALL_GROUPINGS)
+def test_a_grouping_keeps_memory_together_or_refuses(
+    case: tuple[Pipeline, dict[str, Dataset]], grouping: str
+) -> None:
     pipeline, datasets = case
-    for task in tasks(pipeline, datasets):
-        made = {untranscoded(name) for node in task.nodes for name in node.outputs}
-        for node in task.nodes:
-            for name in node.inputs:
-                produced = any(
-                    untranscoded(name) == untranscoded(output)
-                    for other in pipeline.nodes
-                    for output in other.outputs
-                )
-                if produced and not datasets[name].persistent:
-                    assert untranscoded(name) in made
+    try:
+        planned = tasks(pipeline, datasets, grouping)
+    except CrossingError as error:
+        assert grouping != "memory" and "Declare" in str(error)
+        return
+    task_of = {node.name: task.task_id for task in planned for node in task.nodes}
+    producer = {untranscoded(d): n.name for n in pipeline.nodes for d in n.outputs}
+    for node in pipeline.nodes:
+        for name in node.inputs:
+            if name in datasets and not datasets[name].persistent:
+                assert task_of[producer[untranscoded(name)]] == task_of[node.name]
+
+
+@given(pipelines())
+def test_node_is_what_kedro_calls_no_grouping(
+    case: tuple[Pipeline, dict[str, Dataset]],
+) -> None:
+    pipeline, datasets = case
+    planned = tasks(pipeline, with_files_only(datasets), "node")
+    ours = {(task.nodes[0].name, frozenset(task.upstream)) for task in planned}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        groups = kedros(pipeline).group_nodes_by(None)
+    assert ours == {(group.name, frozenset(group.dependencies)) for group in groups}
+
+
+@given(pipelines())
+def test_namespace_is_kedros_grouping_where_that_has_no_cycle(
+    case: tuple[Pipeline, dict[str, Dataset]],
+) -> None:
+    pipeline, datasets = case
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        groups = kedros(pipeline).group_nodes_by("namespace")
+    try:
+        TopologicalSorter({group.name: group.dependencies for group in groups}).prepare()
+    except CycleError:
+        return
+    planned = tasks(pipeline, with_files_only(datasets), "namespace")
+    ours = {frozenset(node.name for node in task.nodes) for task in planned}
+    assert ours == {frozenset(group.nodes) for group in groups}
+    assert not any(task.merged for task in planned)
+
+
+def kedros(pipeline: Pipeline) -> kedro.pipeline.Pipeline:
+    """The same pipeline, made of Kedro's own nodes."""
+    nodes = [
+        kedro.pipeline.node(
+            lambda *inputs: None,
+            list(node.inputs),
+            list(node.outputs),
+            name=node.name.rpartition(".")[2],
+            namespace=node.namespace,
+        )
+        for node in pipeline.nodes
+    ]
+    return kedro.pipeline.Pipeline(nodes)
 
 
 @given(pipelines())
@@ -93,6 +164,29 @@ def test_groups_that_wait_for_each_other_are_merged() -> None:
     b = Node("b", ("file1",), ("file2",))
     c = Node("c", ("memory", "file2"), ("end",))
     assert ids(a, b, c, file1=FILE, file2=FILE, end=FILE) == {"a__b__c": ()}
+
+
+def test_merged_groups_are_marked() -> None:
+    a, b, c = Node("a", (), ("m", "x")), Node("b", ("x",), ("y",)), Node("c", ("m", "y"), ("z",))
+    files = {"x": FILE, "y": FILE, "z": FILE}
+    (task,) = tasks(Pipeline("p", (a, b, c)), files)
+    assert task.merged
+    assert not any(task.merged for task in tasks(Pipeline("p", (a, b, c)), {**files, "m": FILE}))
+
+
+def test_groups_written_by_hand_have_their_own_names() -> None:
+    a, b, c = Node("a", (), ("x",)), Node("b", ("x",), ("y",)), Node("c", ("y",), ("z",))
+    files = {"x": FILE, "y": FILE, "z": FILE}
+    assert ids(a, b, c, grouping={"load": ["a", "b"]}, **files) == {"load": (), "c": ("load",)}
+
+
+@pytest.mark.parametrize("grouping", ["node", "namespace", "tag", {"mine": ["a"]}])
+def test_memory_that_would_cross_is_refused(grouping: Grouping) -> None:
+    a, b = Node("a", (), ("frame",)), Node("b", ("frame",), ("y",))
+    with pytest.raises(CrossingError) as error:
+        ids(a, b, grouping=grouping, y=FILE)
+    for part in ("Pipeline p", "dataset frame", "node a", "node b", "Declare", "grouping: memory"):
+        assert part in str(error.value)
 
 
 def test_transcoding_keeps_the_dependency() -> None:

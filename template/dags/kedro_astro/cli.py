@@ -58,12 +58,12 @@ def compile(manifest: Path | None) -> None:
     is an error: use this while you build an image.
     """
     from kedro_astro.errors import BrokenProjectError
-    from kedro_astro.manifest import COMPILED, refresh
+    from kedro_astro.manifest import COMPILED, keep
 
     path = manifest or (Path(named) if (named := os.environ.get(COMPILED)) else None)
     if path is None:
         raise click.UsageError(f"name the file to write, or set {COMPILED} to it")
-    structure = refresh(_project(), path.absolute())
+    structure = keep(_project(), path.absolute())
     if structure.problems:
         path.unlink(missing_ok=True)
         raise click.ClickException(str(BrokenProjectError(structure.problems, kept=0)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
@@ -62,9 +62,15 @@ class Airflow:
         """Return what Airflow shows for the DAG files that it could not import."""
         return [error["stack_trace"] for error in self.get("importErrors")["import_errors"]]
 
-    def trigger(self, dag_id: str) -> str:
-        """Start a run of the DAG now and return its run id."""
-        run = self.post(f"dags/{quote(dag_id)}/dagRuns", {"logical_date": None})
+    def trigger(self, dag_id: str, params: Mapping[str, Any] | None = None) -> str:
+        """Start a run of the DAG now and return its run id.
+
+        Args:
+            dag_id: of the DAG.
+            params: the values of its trigger form that differ from what the form shows.
+        """
+        body = {"logical_date": None, "conf": dict(params or {})}
+        run = self.post(f"dags/{quote(dag_id)}/dagRuns", body)
         return str(run["dag_run_id"])
 
     def run_state(self, dag_id: str, run_id: str) -> str:

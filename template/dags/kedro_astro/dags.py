@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import DAG, get_parsing_context
+from airflow.providers.common.compat.sdk import (
+    DAG,
+    Asset,
+    Param,
+    TaskGroup,
+    conf,
+    get_parsing_context,
+)
 
-from kedro_astro.errors import BrokenProjectError
-from kedro_astro.manifest import load
+from kedro_astro.errors import BrokenProjectError, CrossingError, StillReadingError
+from kedro_astro.manifest import STILL_READING, load
 from kedro_astro.operators import KedroOperator
-from kedro_astro.plan import Task, dag_id, tasks
-from kedro_astro.structure import Dataset, Pipeline, Structure
+from kedro_astro.plan import Task, airflow_id, dag_id, tasks
+from kedro_astro.structure import Dataset, Pipeline, Structure, is_parameter, untranscoded
+
+JSON_TYPES = {
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
 
 
 def build_dags(project: Path) -> dict[str, DAG]:
     """Return the project's DAGs by id, for `dags/kedro_dags.py` to put where Airflow finds them.
 
-    In a task's process only the DAG of that task is built.
+    In a task's process only the DAG of that task is built. A pipeline that cannot be a DAG is left
+    out; `raise_problems` says why.
 
     Args:
         project: the folder that holds `pyproject.toml`.
     """
-    structure = load(project)
+    structure = _load(project)
     wanted = get_parsing_context().dag_id
     ids = {dag_id(structure.package_name, p.name): p for p in structure.pipelines}
     return {
-        name: _dag(name, pipeline, structure, project)
+        name: _dag(name, pipeline, planned, structure, project)
         for name, pipeline in ids.items()
         if wanted in (None, name)
+        and not isinstance(planned := _plan(pipeline, structure), CrossingError)
     }
 
 
@@ -38,47 +58,157 @@ def raise_problems(project: Path) -> None:
     It is a file of its own because Airflow drops all DAGs of a file that raises.
 
     Raises:
-        BrokenProjectError: if pipelines could not be read.
+        BrokenProjectError: if pipelines could not be read, or cannot be DAGs.
+        StillReadingError: if the project is being read for longer than Airflow would wait.
     """
-    structure = load(project)
-    if structure.problems:
-        raise BrokenProjectError(structure.problems, kept=len(structure.pipelines))
+    structure = _load(project)
+    if structure.problems == (STILL_READING,):
+        raise StillReadingError(kept=len(structure.pipelines))
+    plans = [_plan(pipeline, structure) for pipeline in structure.pipelines]
+    refused = [f"  {plan}" for plan in plans if isinstance(plan, CrossingError)]
+    if problems := [*structure.problems, *refused]:
+        raise BrokenProjectError(problems, kept=len(plans) - len(refused))
 
 
-def _dag(name: str, pipeline: Pipeline, structure: Structure, project: Path) -> DAG:
-    planned = tasks(pipeline, structure.datasets)
+def _load(project: Path) -> Structure:
+    # Airflow stops a file that takes longer; leave it the time to build the DAGs.
+    return load(project, patience=0.6 * conf.getfloat("core", "dagbag_import_timeout"))
+
+
+def _plan(pipeline: Pipeline, structure: Structure) -> tuple[Task, ...] | CrossingError:
+    try:
+        return tasks(pipeline, structure.datasets)
+    except CrossingError as error:
+        return error
+
+
+def _dag(
+    name: str,
+    pipeline: Pipeline,
+    planned: tuple[Task, ...],
+    structure: Structure,
+    project: Path,
+) -> DAG:
+    datasets = structure.datasets
     saved_by = {dataset: task.task_id for task in planned for dataset in task.outputs}
+    shared = [n for n in saved_by if not (datasets[n].versioned or datasets[n].of_one_run)]
+    # What has one place for all runs would be mixed by two runs at once.
+    arguments: dict[str, Any] = {"max_active_runs": 1} if shared else {}
     with DAG(
         dag_id=name,
+        dag_display_name=name if pipeline.name in name else pipeline.name,
         description=f"Kedro pipeline {pipeline.name} of {structure.project_name}",
+        doc_md=_dag_doc(pipeline, shared),
         schedule=None,
         catchup=False,
-        # Intermediate files have one place each: two runs at once would mix their data.
-        max_active_runs=1,
+        **arguments,
+        params=_form(pipeline, structure.parameters),
         tags=["kedro", structure.package_name],
     ) as dag:
-        operators = {
-            task.task_id: KedroOperator(
-                task_id=task.task_id,
+        groups = _task_groups(planned)
+        operators = {}
+        for task in planned:
+            group = groups.get(_group_of(task, groups))
+            prefix = f"{group.group_id}." if group else ""
+            operators[task.task_id] = KedroOperator(
+                task_id=task.task_id.removeprefix(prefix),
+                task_display_name=_display_name(task).removeprefix(prefix),
+                task_group=group or dag.task_group,
                 project=project,
-                pipeline=pipeline.name,
+                structure=structure,
+                pipeline=pipeline,
                 task=task,
-                datasets=structure.datasets,
                 producers={
                     dataset: saved_by[dataset]
                     for dataset in task.inputs
-                    if dataset in saved_by and structure.datasets[dataset].versioned
+                    if dataset in saved_by and datasets[dataset].versioned
                 },
-                doc_md=_doc(task, structure.datasets),
+                templates={},
+                outlets=_assets(task, structure),
+                doc_md=_task_doc(task, datasets),
             )
-            for task in planned
-        }
     for task in planned:
         operators[task.task_id].set_upstream([operators[before] for before in task.upstream])
     return dag
 
 
-def _doc(task: Task, datasets: Mapping[str, Dataset]) -> str:
+def _form(pipeline: Pipeline, parameters: Mapping[str, Any]) -> dict[str, Param]:
+    """Return the parameters that the pipeline's nodes use, typed by their value."""
+    inputs = {name for node in pipeline.nodes for name in node.inputs if is_parameter(name)}
+    used = {name.partition(":")[2] for name in inputs}
+    everything = "parameters" in inputs
+    return {
+        name: Param(
+            value,
+            type=JSON_TYPES.get(type(value), ["null", "string"]),
+            section=name.rpartition(".")[0] or None,
+        )
+        for name, value in sorted(parameters.items())
+        if everything or any(name == part or name.startswith(f"{part}.") for part in used)
+    }
+
+
+def _task_groups(planned: Iterable[Task]) -> dict[str, TaskGroup]:
+    """Make a TaskGroup of each namespace that two tasks or more are in, outer ones first."""
+    ids = [task.task_id for task in planned]
+    namespaces = {
+        ".".join(parts[:depth])
+        for task in planned
+        for parts in [(task.namespace or "").split(".")]
+        for depth in range(1, len(parts) + 1)
+    }
+    groups: dict[str, TaskGroup] = {}
+    for namespace in sorted(namespaces - {"", *ids}):
+        if sum(name.startswith(f"{namespace}.") for name in ids) < 2:
+            continue
+        parent, _, last = namespace.rpartition(".")
+        outer = groups.get(parent)
+        groups[namespace] = TaskGroup(
+            group_id=last if outer else namespace,
+            parent_group=outer,
+        )
+    return groups
+
+
+def _group_of(task: Task, groups: Mapping[str, TaskGroup]) -> str:
+    """Return the innermost namespace that is a group and that the task's id is in."""
+    parts = (task.namespace or "").split(".")
+    inner_first = (".".join(parts[:depth]) for depth in range(len(parts), 0, -1))
+    return next((n for n in inner_first if n in groups and task.task_id.startswith(f"{n}.")), "")
+
+
+def _display_name(task: Task) -> str:
+    """Return the task's id, or the node's own name where Airflow does not allow that as an id."""
+    name = task.nodes[0].name
+    return name if len(task.nodes) == 1 and task.task_id == airflow_id(name) else task.task_id
+
+
+def _assets(task: Task, structure: Structure) -> list[Asset]:
+    """Return what the task saves for all runs, under URIs that stay the same on every machine."""
+    lasting = {
+        untranscoded(name) for name in task.outputs if not structure.datasets[name].of_one_run
+    }
+    return [
+        Asset(uri=f"kedro://{structure.package_name}/{quote(name, safe='')}")
+        for name in sorted(lasting)
+    ]
+
+
+def _dag_doc(pipeline: Pipeline, shared: list[str]) -> str:
+    nodes = "\n".join(
+        f"- `{node.name}`" + (f": {node.doc.partition(chr(10))[0]}" if node.doc else "")
+        for node in pipeline.nodes
+    )
+    alone = (
+        "One run at a time: these datasets have one place for all runs. "
+        "Make them `versioned`, or put `${runtime_params:airflow_run}` into their path: "
+        + ", ".join(f"`{name}`" for name in sorted(shared))
+    )
+    parts = [pipeline.doc, f"**Nodes**\n\n{nodes}", alone if shared else ""]
+    return "\n\n".join(filter(None, parts))
+
+
+def _task_doc(task: Task, datasets: Mapping[str, Dataset]) -> str:
     """Return what a task runs, loads and saves, as Markdown."""
 
     def listed(names: tuple[str, ...]) -> str:
@@ -89,7 +219,7 @@ def _doc(task: Task, datasets: Mapping[str, Dataset]) -> str:
         )
 
     parts = {
-        "Nodes": "\n".join(f"- `{node.name}`" for node in task.nodes),
+        "Nodes": "\n\n".join(f"`{node.name}`\n\n{node.doc}".strip() for node in task.nodes),
         "Loads": listed(task.inputs),
         "Saves": listed(task.outputs),
     }

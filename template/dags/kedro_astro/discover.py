@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import json
 import re
-import traceback
+import sys
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kedro_astro.project import SHIM, kedro_env, prepare_kedro
-from kedro_astro.structure import Dataset, Node, Pipeline, Structure, is_parameter, nothing
+from kedro_astro.diagnose import describe, describe_skipped
+from kedro_astro.project import kedro_env, prepare_kedro
+from kedro_astro.structure import (
+    RUN_FOLDER,
+    RUN_PARAMETER,
+    Dataset,
+    Node,
+    Pipeline,
+    Structure,
+    is_parameter,
+    nothing,
+)
 
 if TYPE_CHECKING:
     from kedro.io import CatalogConfigResolver
+
+MAX_PARAMETER = 10_000
+"""Characters of JSON up to which a parameter can be set in a trigger form."""
 
 MEMORY_DATASETS = ("MemoryDataset", "SharedMemoryDataset")
 """Classes whose data ends with the process. Compared without their module: the catalog may write
@@ -35,100 +50,33 @@ def discover(project: Path) -> Structure:
         no pipelines.
     """
     prepare_kedro()
-    env = kedro_env(project)
     try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            structure = _read(project, env)
+        return _read(project, kedro_env(project))
     except Exception as error:
         return nothing(describe(error, project))
-    problems = tuple(
-        _skipped_pipeline(str(warning.message), project)
-        for warning in caught
-        if warning.filename == _project_module_file()
-    )
-    return replace(structure, problems=problems)
-
-
-def describe(error: BaseException, project: Path) -> str:
-    """Return `error` and its causes in a few lines, with the user's file and line.
-
-    Args:
-        error: what the project raised.
-        project: paths below it are shown relative to it.
-    """
-    parts: dict[str, str | None] = {}
-    current: BaseException | None = error
-    while current is not None:
-        text = current.msg if isinstance(current, SyntaxError) else str(current)
-        what = f"  {type(current).__name__}: {text}"
-        parts[what] = parts.get(what) or _place(current, project)
-        current = current.__cause__ or (
-            None if current.__suppress_context__ else current.__context__
-        )
-    return "\n".join(
-        what + (f"\n    in {place}" if place else "") for what, place in reversed(parts.items())
-    )
-
-
-def _place(error: BaseException, project: Path) -> str | None:
-    """Return `file:line` of the innermost frame that is the user's own."""
-    if isinstance(error, SyntaxError) and error.filename:
-        frames = [(error.filename, error.lineno)]
-    else:
-        frames = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
-    own = (_own_line(filename, line, project) for filename, line in reversed(frames))
-    return next(filter(None, own), None)
-
-
-def _own_line(filename: str, line: int | None, project: Path) -> str | None:
-    path = Path(filename).resolve()
-    if path.is_relative_to(project) and not path.is_relative_to(SHIM):
-        relative = path.relative_to(project)
-        return None if "site-packages" in relative.parts else f"{relative}:{line}"
-    return None
-
-
-def _project_module_file() -> str | None:
-    from kedro.framework import project
-
-    return project.__file__
-
-
-def _skipped_pipeline(warning: str, project: Path) -> str:
-    """Return what `find_pipelines` warned of: it goes on without a pipeline that it cannot import.
-
-    Nobody sees a warning inside Airflow, so it becomes a problem of the project. The warning ends
-    with a traceback; its last line and the user's last line of code are kept.
-    """
-    text, _, trace = warning.partition("Traceback (most recent call last):")
-    frames = re.findall(r'File "([^"]+)", line (\d+)', trace)
-    own = (_own_line(filename, int(line), project) for filename, line in reversed(frames))
-    place = next(filter(None, own), None)
-    first = " ".join(text.split("\n\n")[0].split())
-    last = f"\n    {trace.strip().splitlines()[-1]}" if trace else ""
-    return f"  {first}{last}" + (f"\n    in {place}" if place else "")
 
 
 def _read(project: Path, env: str | None) -> Structure:
-    from kedro.framework.project import pipelines, settings, validate_settings
+    from kedro.framework.project import settings, validate_settings
     from kedro.framework.startup import bootstrap_project
     from kedro.io import CatalogConfigResolver, DataCatalog
 
     metadata = bootstrap_project(project)
     validate_settings()
     loader = settings.CONFIG_LOADER_CLASS(
-        conf_source=str(project / settings.CONF_SOURCE), env=env, **settings.CONFIG_LOADER_ARGS
+        conf_source=str(project / settings.CONF_SOURCE),
+        env=env,
+        runtime_params={RUN_PARAMETER: RUN_FOLDER},
+        **settings.CONFIG_LOADER_ARGS,
     )
-    catalog = _without_credentials(_catalog(loader))
+    catalog = _without_credentials(_section(loader, "catalog"))
+    parameters = dict(_leaves(_section(loader, "parameters")))
+    parameters.pop(RUN_PARAMETER, None)
     resolver = CatalogConfigResolver(catalog, None, DataCatalog.default_runtime_patterns)
-    registered = {
-        name: Pipeline(name, tuple(_node(node) for node in pipeline.nodes))
-        for name, pipeline in sorted(pipelines.items())
-    }
+    pipelines, problems = _registered(project, metadata.package_name)
     names = {
         name
-        for pipeline in registered.values()
+        for pipeline in pipelines
         for node in pipeline.nodes
         for name in (*node.inputs, *node.outputs)
         if not is_parameter(name)
@@ -137,19 +85,113 @@ def _read(project: Path, env: str | None) -> Structure:
         package_name=metadata.package_name,
         project_name=metadata.project_name,
         env=env or "",
-        pipelines=tuple(registered.values()),
+        pipelines=pipelines,
         datasets={name: _dataset(name, resolver, project) for name in sorted(names)},
+        parameters=parameters,
         sources=(_relative(metadata.source_dir, project), settings.CONF_SOURCE, "pyproject.toml"),
+        problems=problems,
     )
 
 
-def _catalog(loader: Mapping[str, Any]) -> dict[str, Any]:
+def _registered(project: Path, package: str) -> tuple[tuple[Pipeline, ...], tuple[str, ...]]:
+    """Return the registered pipelines, sorted by name, and what kept others from being read.
+
+    One broken pipeline folder breaks a registry that asks for errors. Then Kedro is asked for each
+    folder by itself, so that the others are still there; what the registry makes of all of them
+    together, `__default__` above all, cannot be known.
+    """
+    from kedro.framework import project as kedro_project
+
+    registry = kedro_project.pipelines
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            found = {name: pipeline for name, pipeline in registry.items() if pipeline is not None}
+            problems = []
+        except Exception as error:
+            found, problems = {}, [describe(error, project)]
+    skipped = [str(w.message) for w in caught if w.filename == kedro_project.__file__]
+    problems += [describe_skipped(warning, project) for warning in skipped]
+    if skipped:
+        # Kedro went on without the broken folder: the whole is silently a part.
+        found.pop("__default__", None)
+    folders = {name: _by_itself(name) for name in _pipeline_folders(package)}
+    for name, pipeline in folders.items():
+        if problems and pipeline is not None:
+            found.setdefault(name, pipeline)
+    return tuple(
+        Pipeline(
+            name=name,
+            nodes=tuple(_node(node) for node in pipeline.nodes),
+            doc=_doc(sys.modules.get(f"{package}.pipelines.{name}")),
+            alone=_same_nodes(folders.get(name), pipeline),
+        )
+        for name, pipeline in sorted(found.items())
+    ), tuple(problems)
+
+
+def _pipeline_folders(package: str) -> list[str]:
+    """Return the names that Kedro can load one by one: the folders below `pipelines/`."""
+    import importlib.util
+
+    try:
+        spec = importlib.util.find_spec(f"{package}.pipelines")
+    except ModuleNotFoundError:
+        return []
+    paths = [Path(path) for path in (spec.submodule_search_locations or [])] if spec else []
+    return sorted(
+        folder.name
+        for path in paths
+        for folder in path.iterdir()
+        if folder.is_dir() and not folder.name.startswith((".", "__"))
+    )
+
+
+def _by_itself(name: str) -> Any | None:
+    """Return a pipeline as Kedro loads it when it is asked for nothing else; None if it cannot."""
+    from kedro.framework.project import pipelines
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            pipelines.set_requested([name])
+            return pipelines[name]
+    except Exception:
+        # Why is known already: reading all of them has failed with the same error.
+        return None
+    finally:
+        pipelines.set_requested(None)
+
+
+def _same_nodes(one: Any | None, other: Any) -> bool:
+    return one is not None and set(one.nodes) == set(other.nodes)
+
+
+def _section(loader: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return one section of the configuration, empty if no file has it."""
     from kedro.config import MissingConfigException
 
     try:
-        return dict(loader["catalog"])
+        return dict(loader[name])
     except MissingConfigException:
         return {}
+
+
+def _leaves(parameters: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each parameter's dotted name and value, if JSON can hold the value."""
+    for key, value in parameters.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{name}.")
+        elif isinstance(key, str) and _is_json(value):
+            yield name, value
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        return len(json.dumps(value, allow_nan=False)) <= MAX_PARAMETER
+    except (TypeError, ValueError):
+        return False
 
 
 def _node(node: Any) -> Node:
@@ -159,7 +201,15 @@ def _node(node: Any) -> Node:
         outputs=tuple(node.outputs),
         namespace=node.namespace,
         tags=tuple(sorted(node.tags)),
+        doc=_doc(node.func),
     )
+
+
+def _doc(thing: object) -> str:
+    """Return the docstring of a function or module, not that of its type."""
+    if thing is None or isinstance(thing, functools.partial):
+        return ""
+    return inspect.getdoc(thing) or "" if hasattr(thing, "__name__") else ""
 
 
 def _dataset(name: str, resolver: CatalogConfigResolver, project: Path) -> Dataset:

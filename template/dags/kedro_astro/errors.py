@@ -20,15 +20,48 @@ class BrokenProjectError(KedroAstroError):
 
     def __init__(self, problems: Sequence[str], kept: int) -> None:
         meanwhile = (
-            f"The {kept} DAGs that could be read, now or before, stay."
+            f"Its {kept} DAGs that could be read, now or before, stay."
             if kept
-            else "Until then this project has no DAGs."
+            else "Until then it has no DAGs."
         )
         super().__init__(
-            "Kedro could not read this project's pipelines.\n"
+            "Kedro could not read all of this project's pipelines.\n"
             + "\n".join(problems)
             + "\nMend it and save: Airflow looks again by itself, and this message goes. "
             f"`kedro registry list` shows the same error with its traceback. {meanwhile}"
+        )
+
+
+class CrossingError(KedroAstroError):
+    """An in-memory dataset would have to cross from one task to another.
+
+    Args:
+        pipeline, dataset: where and what.
+        producer, consumer: the nodes that save and load it.
+    """
+
+    def __init__(self, pipeline: str, dataset: str, producer: str, consumer: str) -> None:
+        super().__init__(
+            f"Pipeline {pipeline}: the dataset {dataset} is in memory, but node {producer}, which "
+            f"makes it, and node {consumer}, which needs it, would run in two tasks. Declare "
+            f"{dataset} in the catalog with a type that saves it, or group the two nodes into one "
+            "task (`grouping: memory` in airflow.yml does)."
+        )
+
+
+class StillReadingError(KedroAstroError):
+    """Reading the project takes longer than Airflow lets a DAG file take.
+
+    Args:
+        kept: how many DAGs are there meanwhile.
+    """
+
+    def __init__(self, kept: int) -> None:
+        super().__init__(
+            "Reading this project's pipelines takes longer than Airflow waits for a DAG file. It "
+            "goes on in the background, and this message goes when it is done; until then "
+            + (f"the {kept} DAGs of the last reading stay. " if kept else "there are no DAGs. ")
+            + "If it never is: what do your pipelines do when they are imported?"
         )
 
 

@@ -14,28 +14,31 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from kedro_astro.errors import ManifestError
 from kedro_astro.project import CACHE, SHIM, kedro_env
 from kedro_astro.structure import SOURCES, Structure, from_json, nothing, to_json
 
 COMPILED = "KEDRO_ASTRO_MANIFEST"
+STILL_READING = "still reading"
 
 
-def load(project: Path) -> Structure:
+def load(project: Path, patience: float | None = None) -> Structure:
     """Return the project's structure, read again only if the sources changed.
 
     Args:
         project: the folder that holds `pyproject.toml`.
+        patience: seconds to wait for a reading, forever if None.
 
     Returns:
-        The structure. If the sources cannot be read, that of the last time they could, with the
-        reason in its `problems`.
+        The structure. Pipelines that cannot be read are as they were when they last could, and
+        the reason is in its `problems`. If a reading takes longer than `patience` that is the last
+        structure with `STILL_READING` as its problem; the reading goes on in the background.
 
     Raises:
         ManifestError: if `KEDRO_ASTRO_MANIFEST` names a file that is no manifest.
@@ -45,25 +48,28 @@ def load(project: Path) -> Structure:
     path = cache_folder(project) / "manifest.json"
     if structure := _read_fresh(path, project):
         return structure
-    with _one_at_a_time(path.with_name("lock")):
+    end = None if patience is None else time.monotonic() + patience
+    with path.with_name("lock").open("w") as lock:
         # Somebody else may have read the project while we waited.
-        return _read_fresh(path, project) or refresh(project, path)
+        if _acquire(lock, end) and not (structure := _read_fresh(path, project)):
+            structure = _read_in_background(project, path, lock, end)
+    return structure or _with_last_good(nothing(STILL_READING), _kept(path)[1])
 
 
-def refresh(project: Path, path: Path) -> Structure:
-    """Read the project in a process of its own and keep the structure at `path`.
+def keep(project: Path, path: Path) -> Structure:
+    """Read the project in this process and keep the structure at `path`. Imports Kedro.
 
     Args:
         project: the folder that holds `pyproject.toml`.
         path: the manifest's file; it is replaced at once or not at all.
     """
+    from kedro_astro.discover import discover
+
     _, kept = _kept(path)
     sources = kept.sources if kept else SOURCES
     # Taken before the reading: an edit made meanwhile makes the manifest stale, not wrong.
     fingerprint = sources_fingerprint(project, sources)
-    structure = _discover(project)
-    if kept and structure.problems and not structure.pipelines:
-        structure = replace(kept, problems=structure.problems)
+    structure = _with_last_good(discover(project), kept)
     if structure.sources != sources:
         fingerprint = sources_fingerprint(project, structure.sources)
     _write(path, {"fingerprint": fingerprint, "structure": to_json(structure)})
@@ -164,33 +170,61 @@ def _read(path: Path) -> tuple[str, Structure]:
         raise ValueError(f"no manifest: {error!r}") from error
 
 
-def _discover(project: Path) -> Structure:
-    """Run `discover` in a fresh process: one Kedro project each, and none of it left in ours."""
-    code = (
-        "import json, sys; from pathlib import Path; "
-        "sys.path.insert(0, sys.argv[1]); "
-        "from kedro_astro.discover import discover; "
-        "from kedro_astro.structure import to_json; "
-        "structure = discover(Path(sys.argv[2])); "
-        "Path(sys.argv[3]).write_text(json.dumps(to_json(structure)))"
+def _with_last_good(structure: Structure, kept: Structure | None) -> Structure:
+    """Fill what a broken project lacks from the structure of the last time it was whole."""
+    if not structure.problems or kept is None:
+        return structure
+    if not structure.pipelines:
+        return replace(kept, problems=structure.problems)
+    fresh = {pipeline.name for pipeline in structure.pipelines}
+    old = [pipeline for pipeline in kept.pipelines if pipeline.name not in fresh]
+    pipelines = sorted((*structure.pipelines, *old), key=lambda pipeline: pipeline.name)
+    return replace(
+        structure,
+        pipelines=tuple(pipelines),
+        datasets={**kept.datasets, **structure.datasets},
     )
-    with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "structure.json"
-        child = subprocess.run(
-            [sys.executable, "-c", code, str(SHIM.parent), str(project), str(result)],
+
+
+def _read_in_background(
+    project: Path, path: Path, lock: IO[str], end: float | None
+) -> Structure | None:
+    """Let a fresh process `keep` the project, and wait for it until `end`.
+
+    One Kedro project a process, and none of it left in ours. The process holds the lock, and it
+    goes on if we are stopped, as Airflow stops a DAG file that takes too long.
+
+    Returns:
+        The structure; None if the process is still at it.
+    """
+    code = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); "
+        "from kedro_astro.manifest import keep; keep(Path(sys.argv[2]), Path(sys.argv[3]))"
+    )
+    log = path.with_name("reading.log")
+    with log.open("w") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-c", code, str(SHIM.parent), str(project), str(path)],
             cwd=project,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
+            pass_fds=[lock.fileno()],
+            start_new_session=True,
         )
-        if result.exists():
-            return from_json(json.loads(result.read_text(encoding="utf-8")))
-    ending = "\n    ".join(child.stdout.strip().splitlines()[-3:])
-    problem = f"  The reading process ended with status {child.returncode}.\n    {ending}"
-    return nothing(problem)
+    try:
+        status = child.wait(None if end is None else max(0, end - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return None
+    _, kept = _kept(path)
+    if status == 0 and kept:
+        return kept
+    last = "\n    ".join(log.read_text(errors="replace").strip().splitlines()[-3:])
+    problem = f"  The process that read the project ended with status {status}.\n    {last}"
+    structure = _with_last_good(nothing(problem), kept)
+    fingerprint = sources_fingerprint(project, structure.sources)
+    _write(path, {"fingerprint": fingerprint, "structure": to_json(structure)})
+    return structure
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
@@ -204,8 +238,16 @@ def _write(path: Path, content: dict[str, Any]) -> None:
         raise
 
 
-@contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _acquire(lock: IO[str], end: float | None) -> bool:
+    """Take the lock that a reading holds, waiting for it until `end`; return whether we have it."""
+    if end is None:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return True
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)

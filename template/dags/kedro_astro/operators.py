@@ -9,8 +9,8 @@ from typing import Any
 from airflow.providers.common.compat.sdk import BaseOperator, Context
 
 from kedro_astro.plan import Task
-from kedro_astro.run import run_nodes, version_of_run
-from kedro_astro.structure import Dataset
+from kedro_astro.run import folder_of_run, nested, run_nodes, version_of_run
+from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER, Pipeline, Structure
 
 
 class KedroOperator(BaseOperator):
@@ -22,10 +22,12 @@ class KedroOperator(BaseOperator):
 
     Args:
         project: the folder that holds `pyproject.toml`.
-        pipeline: the name it is registered under.
+        structure: the project's datasets and parameters.
+        pipeline: the one the task is of.
         task: the nodes to run.
-        datasets: the project's datasets, by name.
         producers: for versioned inputs that another task of the DAG saves, that task's id.
+        templates: parameters from `airflow.yml` that may hold Jinja, by dotted name. Those of a
+            trigger form are never rendered: whoever may start a run may not read connections.
     """
 
     ui_color = "#ffe366"
@@ -34,33 +36,52 @@ class KedroOperator(BaseOperator):
         self,
         *,
         project: Path,
-        pipeline: str,
+        structure: Structure,
+        pipeline: Pipeline,
         task: Task,
-        datasets: Mapping[str, Dataset],
         producers: Mapping[str, str],
+        templates: Mapping[str, Any],
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.project = project
         self.pipeline = pipeline
         self.nodes = [node.name for node in task.nodes]
-        self.saves = {name: datasets[name] for name in task.outputs}
+        self.saves = {name: structure.datasets[name] for name in task.outputs}
+        self.parameters = structure.parameters
         self.producers = dict(producers)
+        self.templates = dict(templates)
 
     def execute(self, context: Context) -> dict[str, dict[str, str | None]]:
-        version = version_of_run(context["dag_run"].run_after, context["ti"].try_number)
-        saved = {
+        run = context["dag_run"]
+        folder = folder_of_run(run.run_after, run.dag_id, run.run_id)
+        version = version_of_run(run.run_after, self.pipeline.name, context["ti"].try_number)
+        own = {name: version for name, dataset in self.saves.items() if dataset.versioned}
+        run_nodes(
+            self.project,
+            self.pipeline,
+            self.nodes,
+            save_version=version,
+            load_versions=own | self._upstream_versions(context),
+            runtime_params=nested({**self._changed_parameters(context), RUN_PARAMETER: folder}),
+        )
+        return {
             name: {
-                "location": dataset.location,
+                "location": dataset.location and dataset.location.replace(RUN_FOLDER, folder),
                 "version": version if dataset.versioned else None,
             }
             for name, dataset in self.saves.items()
         }
-        own = {name: version for name, dataset in self.saves.items() if dataset.versioned}
-        run_nodes(
-            self.project, self.pipeline, self.nodes, version, own | self._upstream_versions(context)
-        )
-        return saved
+
+    def _changed_parameters(self, context: Context) -> dict[str, Any]:
+        """Return the run's parameters that are not what the project's own configuration says."""
+        changed = {}
+        for name, value in context["params"].items():
+            if name in self.templates and value == self.templates[name]:
+                value = self.render_template(value, context)  # noqa: PLW2901
+            if name not in self.parameters or value != self.parameters[name]:
+                changed[name] = value
+        return changed
 
     def _upstream_versions(self, context: Context) -> dict[str, str]:
         """Return the versions that this run's earlier tasks saved."""

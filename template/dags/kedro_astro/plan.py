@@ -5,11 +5,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from itertools import takewhile
 
+from kedro_astro.errors import CrossingError
 from kedro_astro.structure import Dataset, Node, Pipeline, is_parameter, untranscoded
+
+Grouping = str | Mapping[str, Collection[str]]
+GROUPINGS = ("memory", "node", "namespace", "tag", "pipeline")
 
 MAX_ID = 120
 """Longest id made here; Airflow allows 250, but a screen shows less."""
@@ -25,6 +30,8 @@ class Task:
         upstream: ids of the tasks that must run before, sorted.
         inputs: persistent datasets that come from outside the task, sorted.
         outputs: persistent datasets that the task saves, sorted.
+        merged: whether it holds more than the grouping asks for, because groups would have waited
+            for each other.
     """
 
     task_id: str
@@ -32,6 +39,14 @@ class Task:
     upstream: tuple[str, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    merged: bool = False
+
+    @property
+    def namespace(self) -> str | None:
+        """The innermost namespace that all its nodes are in."""
+        paths = [(node.namespace or "").split(".") for node in self.nodes]
+        same = takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False))
+        return ".".join(parts[0] for parts in same) or None
 
 
 def dag_id(package_name: str, pipeline_name: str) -> str:
@@ -54,38 +69,88 @@ def airflow_id(name: str) -> str:
     return name if slug == name and len(name) <= MAX_ID else _hashed(slug, name)
 
 
-def tasks(pipeline: Pipeline, datasets: Mapping[str, Dataset]) -> tuple[Task, ...]:
-    """Group a pipeline's nodes into tasks so that no in-memory dataset crosses two of them.
-
-    Nodes joined by an in-memory dataset share a task; groups that would then wait for each
-    other are merged, so the tasks never form a cycle.
+def tasks(
+    pipeline: Pipeline, datasets: Mapping[str, Dataset], grouping: Grouping = "memory"
+) -> tuple[Task, ...]:
+    """Group a pipeline's nodes into tasks. The tasks never form a cycle: groups that would wait
+    for each other are merged.
 
     Args:
         pipeline: its nodes in topological order.
         datasets: the catalog; a name that it lacks is in memory, as in Kedro.
+        grouping: which nodes share a task: those that share an in-memory dataset (`memory`), a
+            top-level `namespace` or a `tag`, all of them (`pipeline`), none (`node`), or those of
+            one hand-written group: names of nodes by the name of their task.
 
     Returns:
         The tasks in topological order.
+
+    Raises:
+        CrossingError: if an in-memory dataset would have to cross from one task to another.
     """
     dependencies = node_dependencies(pipeline.nodes)
-    groups = _memory_groups(pipeline.nodes, datasets)
-    groups, edges = _merge_cycles(groups, dependencies)
+    group = {node.name: node.name for node in pipeline.nodes}
+    for together in _together(pipeline.nodes, datasets, grouping):
+        group = _merge(group, {group[name] for name in together})
+    wanted = Counter(group.values())
+    group, edges = _merge_cycles(group, dependencies)
     members: dict[str, tuple[Node, ...]] = {
-        group: () for group in TopologicalSorter(edges).static_order()
+        name: () for name in TopologicalSorter(edges).static_order()
     }
     for node in pipeline.nodes:
-        members[groups[node.name]] += (node,)
-    ids = _task_ids(members)
+        members[group[node.name]] += (node,)
+    _refuse_crossings(pipeline, datasets, group)
+    ids = _task_ids(members, {} if isinstance(grouping, str) else grouping)
     return tuple(
         Task(
-            task_id=ids[group],
+            task_id=ids[name],
             nodes=nodes,
-            upstream=tuple(sorted(ids[before] for before in edges[group])),
+            upstream=tuple(sorted(ids[before] for before in edges[name])),
             inputs=_external_inputs(nodes, datasets),
-            outputs=_persistent((name for node in nodes for name in node.outputs), datasets),
+            outputs=_persistent((output for node in nodes for output in node.outputs), datasets),
+            merged=len(nodes) > wanted[name],
         )
-        for group, nodes in members.items()
+        for name, nodes in members.items()
     )
+
+
+def _together(
+    nodes: Sequence[Node], datasets: Mapping[str, Dataset], grouping: Grouping
+) -> Iterator[Collection[str]]:
+    """Yield names of nodes that the grouping wants in one task; two that overlap make one."""
+    if not isinstance(grouping, str):
+        yield from grouping.values()
+        return
+    shared: dict[str, list[str]] = {}
+    for node in nodes:
+        for key in _keys(node, datasets, grouping):
+            shared.setdefault(key, []).append(node.name)
+    yield from shared.values()
+
+
+def _keys(node: Node, datasets: Mapping[str, Dataset], grouping: str) -> Iterable[str]:
+    """Return what brings a node together with others that have it too."""
+    if grouping == "memory":
+        used = (name for name in (*node.inputs, *node.outputs) if not is_parameter(name))
+        return [untranscoded(name) for name in used if not _is_persistent(name, datasets)]
+    if grouping == "namespace":
+        return [node.namespace.partition(".")[0]] if node.namespace else []
+    if grouping == "tag":
+        return node.tags
+    return ["all of them"] if grouping == "pipeline" else []
+
+
+def _refuse_crossings(
+    pipeline: Pipeline, datasets: Mapping[str, Dataset], group: Mapping[str, str]
+) -> None:
+    producer = {untranscoded(name): node.name for node in pipeline.nodes for name in node.outputs}
+    for node in pipeline.nodes:
+        for name in node.inputs:
+            source = producer.get(untranscoded(name))
+            if source is None or is_parameter(name) or _is_persistent(name, datasets):
+                continue
+            if group[source] != group[node.name]:
+                raise CrossingError(pipeline.name, name, source, node.name)
 
 
 def node_dependencies(nodes: Sequence[Node]) -> dict[str, set[str]]:
@@ -99,20 +164,6 @@ def node_dependencies(nodes: Sequence[Node]) -> dict[str, set[str]]:
         }
         for node in nodes
     }
-
-
-def _memory_groups(nodes: Sequence[Node], datasets: Mapping[str, Dataset]) -> dict[str, str]:
-    """Map each node to its group's first node; in-memory datasets join their nodes."""
-    group = {node.name: node.name for node in nodes}
-    first_user: dict[str, str] = {}
-    for node in nodes:
-        for name in (*node.inputs, *node.outputs):
-            if is_parameter(name) or _is_persistent(name, datasets):
-                continue
-            other = group[first_user.setdefault(untranscoded(name), node.name)]
-            if other != group[node.name]:
-                group = _merge(group, {other, group[node.name]})
-    return group
 
 
 def _merge_cycles(
@@ -134,14 +185,25 @@ def _merge_cycles(
 
 def _merge(group: Mapping[str, str], merged: set[str]) -> dict[str, str]:
     """Return `group` with the groups in `merged` made one, named by its first node."""
+    if len(merged) < 2:
+        return dict(group)
     first = next(name for name in group.values() if name in merged)
     return {node: first if name in merged else name for node, name in group.items()}
 
 
-def _task_ids(members: Mapping[str, Sequence[Node]]) -> dict[str, str]:
-    """Name each group after its nodes; where two names would meet, a hash tells them apart."""
+def _task_ids(
+    members: Mapping[str, Sequence[Node]], written: Mapping[str, Collection[str]]
+) -> dict[str, str]:
+    """Name each group as it is written by hand or after its nodes; where two names would meet, a
+    hash tells them apart."""
     everyone = [node for nodes in members.values() for node in nodes]
-    ids = {group: airflow_id(_group_name(nodes, everyone)) for group, nodes in members.items()}
+    names = {frozenset(nodes): name for name, nodes in written.items()}
+    ids = {
+        group: airflow_id(
+            names.get(frozenset(node.name for node in nodes)) or _group_name(nodes, everyone)
+        )
+        for group, nodes in members.items()
+    }
     taken = Counter(ids.values())
     return {
         group: name if taken[name] == 1 else _hashed(name, *(node.name for node in members[group]))

@@ -7,11 +7,17 @@ Nothing here imports Kedro or Airflow: `discover` makes a structure from a proje
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-FORMAT = 1
+FORMAT = 2
 """Version of the JSON; a manifest of another format is read as if it were not there."""
+
+RUN_PARAMETER = "airflow_run"
+"""Kedro runtime parameter that names the folder of a DAG run, for paths in the catalog."""
+
+RUN_FOLDER = "<run>"
+"""What stands for that folder in the structure: it is made for all runs."""
 
 SOURCES = ("src", "conf", "pyproject.toml")
 """What a structure is read from in a project of Kedro's usual layout."""
@@ -33,6 +39,11 @@ class Dataset:
     location: str | None = None
     versioned: bool = False
 
+    @property
+    def of_one_run(self) -> bool:
+        """Whether each DAG run has its own place for it: the location holds `RUN_FOLDER`."""
+        return RUN_FOLDER in (self.location or "")
+
 
 @dataclass(frozen=True)
 class Node:
@@ -44,6 +55,7 @@ class Node:
             transcoding (`name@format`) left as it is written.
         namespace: dotted, or None.
         tags: sorted.
+        doc: the docstring of its function, or empty.
     """
 
     name: str
@@ -51,14 +63,24 @@ class Node:
     outputs: tuple[str, ...] = ()
     namespace: str | None = None
     tags: tuple[str, ...] = ()
+    doc: str = ""
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A registered pipeline; `nodes` are in Kedro's topological order."""
+    """A registered pipeline.
+
+    Attributes:
+        name: the name it is registered under.
+        nodes: in Kedro's topological order.
+        doc: the docstring of the package it comes from, or empty.
+        alone: whether Kedro can load it by its name without the other pipelines.
+    """
 
     name: str
     nodes: tuple[Node, ...]
+    doc: str = ""
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +93,8 @@ class Structure:
         env: the Kedro environment it was read under.
         pipelines: sorted by name.
         datasets: by name as nodes write it; parameters are not in it.
+        parameters: value by dotted name (`model.depth`), JSON values only; what JSON cannot hold is
+            not in it.
         sources: the files and folders it was read from, relative to the project.
         problems: what could not be read, and where; empty when all is well.
     """
@@ -80,6 +104,7 @@ class Structure:
     env: str
     pipelines: tuple[Pipeline, ...]
     datasets: Mapping[str, Dataset]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     sources: tuple[str, ...] = SOURCES
     problems: tuple[str, ...] = ()
 
@@ -108,10 +133,11 @@ def from_json(data: Mapping[str, Any]) -> Structure:
             project_name=data["project_name"],
             env=data["env"],
             pipelines=tuple(
-                Pipeline(pipeline["name"], tuple(_node(node) for node in pipeline["nodes"]))
+                Pipeline(**{**pipeline, "nodes": tuple(_node(node) for node in pipeline["nodes"])})
                 for pipeline in data["pipelines"]
             ),
             datasets={name: Dataset(**dataset) for name, dataset in data["datasets"].items()},
+            parameters=data["parameters"],
             sources=tuple(data["sources"]),
             problems=tuple(data["problems"]),
         )
@@ -120,13 +146,8 @@ def from_json(data: Mapping[str, Any]) -> Structure:
 
 
 def _node(data: Mapping[str, Any]) -> Node:
-    return Node(
-        name=data["name"],
-        inputs=tuple(data["inputs"]),
-        outputs=tuple(data["outputs"]),
-        namespace=data["namespace"],
-        tags=tuple(data["tags"]),
-    )
+    lists = {name: tuple(data[name]) for name in ("inputs", "outputs", "tags")}
+    return Node(**{**data, **lists})
 
 
 def is_parameter(name: str) -> bool:

@@ -1,0 +1,63 @@
+"""What a project raised, in a few lines: the error, and the user's own file and line."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from pathlib import Path
+
+from kedro_astro.project import SHIM
+
+
+def describe(error: BaseException, project: Path) -> str:
+    """Return `error` and its causes in a few lines, with the user's file and line.
+
+    Args:
+        error: what the project raised.
+        project: paths below it are shown relative to it.
+    """
+    parts: dict[str, str | None] = {}
+    current: BaseException | None = error
+    while current is not None:
+        text = current.msg if isinstance(current, SyntaxError) else str(current)
+        what = f"  {type(current).__name__}: {text}"
+        parts[what] = parts.get(what) or _place(current, project)
+        current = current.__cause__ or (
+            None if current.__suppress_context__ else current.__context__
+        )
+    return "\n".join(
+        what + (f"\n    in {place}" if place else "") for what, place in reversed(parts.items())
+    )
+
+
+def describe_skipped(warning: str, project: Path) -> str:
+    """Return what `find_pipelines` warned of: it goes on without a pipeline that it cannot import.
+
+    Nobody sees a warning inside Airflow, so it becomes a problem of the project. The warning ends
+    with a traceback; its last line and the user's last line of code are kept.
+    """
+    text, _, trace = warning.partition("Traceback (most recent call last):")
+    frames = re.findall(r'File "([^"]+)", line (\d+)', trace)
+    own = (_own_line(filename, int(line), project) for filename, line in reversed(frames))
+    place = next(filter(None, own), None)
+    first = " ".join(text.split("\n\n")[0].split())
+    last = f"\n    {trace.strip().splitlines()[-1]}" if trace else ""
+    return f"  {first}{last}" + (f"\n    in {place}" if place else "")
+
+
+def _place(error: BaseException, project: Path) -> str | None:
+    """Return `file:line` of the innermost frame that is the user's own."""
+    if isinstance(error, SyntaxError) and error.filename:
+        frames = [(error.filename, error.lineno)]
+    else:
+        frames = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
+    own = (_own_line(filename, line, project) for filename, line in reversed(frames))
+    return next(filter(None, own), None)
+
+
+def _own_line(filename: str, line: int | None, project: Path) -> str | None:
+    path = Path(filename).resolve()
+    if path.is_relative_to(project) and not path.is_relative_to(SHIM):
+        relative = path.relative_to(project)
+        return None if "site-packages" in relative.parts else f"{relative}:{line}"
+    return None
