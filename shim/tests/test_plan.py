@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import warnings
+from collections.abc import Callable
 from graphlib import CycleError, TopologicalSorter
+from random import Random
 
 import kedro.pipeline
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
 from kedro_astro.errors import CrossingError
 from kedro_astro.plan import (
     GROUPINGS,
@@ -26,6 +31,8 @@ FILE = Dataset("pickle.PickleDataset", persistent=True, location="data/x.pickle"
 MEMORY = Dataset("MemoryDataset", persistent=False)
 
 
+logging.getLogger("kedro").setLevel(logging.WARNING)  # thousands of small runs
+
 ALL_GROUPINGS = st.sampled_from(GROUPINGS)
 
 
@@ -36,14 +43,14 @@ def ids(*nodes: Node, grouping: Grouping = "memory", **datasets: Dataset) -> dic
 
 
 @st.composite
-def pipelines(draw: st.DrawFn) -> tuple[Pipeline, dict[str, Dataset]]:
+def pipelines(draw: st.DrawFn, transcoding: bool = True) -> tuple[Pipeline, dict[str, Dataset]]:
     """A pipeline in topological order with files, memory, parameters and transcoding."""
     datasets: dict[str, Dataset] = {}
     nodes: list[Node] = []
     made = ["source"]
     for number in range(draw(st.integers(1, 12))):
         inputs = draw(st.lists(st.sampled_from(made), max_size=3, unique=True))
-        output = f"d{number}{draw(st.sampled_from(['', '@a']))}"
+        output = f"d{number}{draw(st.sampled_from(['', '@a'] if transcoding else ['']))}"
         datasets[output] = datasets[untranscoded(output) + "@b"] = draw(
             st.sampled_from([FILE, MEMORY])
         )
@@ -103,6 +110,52 @@ def test_a_grouping_keeps_memory_together_or_refuses(
                 assert task_of[producer[untranscoded(name)]] == task_of[node.name]
 
 
+@given(pipelines(transcoding=False), ALL_GROUPINGS, st.randoms())
+@settings(max_examples=50, deadline=None)
+def test_tasks_in_any_order_give_what_a_sequential_run_gives(
+    case: tuple[Pipeline, dict[str, Dataset]], grouping: str, random: Random
+) -> None:
+    """Each task has a catalog of its own; only what is persistent is handed on."""
+    pipeline, datasets = case
+    try:
+        planned = {task.task_id: task for task in tasks(pipeline, datasets, grouping)}
+    except CrossingError:
+        return
+    together, whole, lasting = kedros(pipeline), {}, {}
+    SequentialRunner().run(together, catalog(datasets, whole))
+    waiting = TopologicalSorter({name: task.upstream for name, task in planned.items()})
+    waiting.prepare()
+    while waiting.is_active():
+        for task_id in random.sample(ready := list(waiting.get_ready()), len(ready)):
+            nodes = together.only_nodes(*(node.name for node in planned[task_id].nodes))
+            SequentialRunner().run(nodes, catalog(datasets, lasting))
+            waiting.done(task_id)
+    assert lasting == whole
+
+
+class Stored(AbstractDataset):
+    """What a file is to Kedro, kept in a dict."""
+
+    def __init__(self, name: str, store: dict[str, object]) -> None:
+        self.name, self.store = name, store
+
+    def _load(self) -> object:
+        return self.store[self.name]
+
+    def _save(self, data: object) -> None:
+        self.store[self.name] = data
+
+    def _describe(self) -> dict[str, str]:
+        return {"name": self.name}
+
+
+def catalog(datasets: dict[str, Dataset], store: dict[str, object]) -> DataCatalog:
+    """A new catalog: what is persistent is in `store`, the rest in the memory of this catalog."""
+    files = {name: Stored(name, store) for name, found in datasets.items() if found.persistent}
+    given = {"source": MemoryDataset("source"), "params:x": MemoryDataset(1)}
+    return DataCatalog({**given, **files})
+
+
 @given(pipelines())
 def test_node_is_what_kedro_calls_no_grouping(
     case: tuple[Pipeline, dict[str, Dataset]],
@@ -134,11 +187,16 @@ def test_namespace_is_kedros_grouping_where_that_has_no_cycle(
     assert not any(task.merged for task in planned)
 
 
+def remembering(name: str) -> Callable[..., list]:
+    """A function whose result says which node was given what."""
+    return lambda *inputs: [(name, inputs)]
+
+
 def kedros(pipeline: Pipeline) -> kedro.pipeline.Pipeline:
     """The same pipeline, made of Kedro's own nodes."""
     nodes = [
         kedro.pipeline.node(
-            lambda *inputs: None,
+            remembering(node.name),
             list(node.inputs),
             list(node.outputs),
             name=node.name.rpartition(".")[2],

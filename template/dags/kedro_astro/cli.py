@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import click
 
+from kedro_astro.check import TARGETS
 from kedro_astro.errors import KedroAstroError
 from kedro_astro.project import CACHE
+from kedro_astro.structure import Structure
 
 
 @click.group(name="Kedro-Astro")
@@ -49,6 +52,46 @@ def up(port: int) -> None:
         raise click.ClickException(str(error)) from None
 
 
+@astro.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def list_(as_json: bool) -> None:
+    """Show each pipeline's DAG, its tasks and their nodes."""
+    from rich.console import Console
+
+    from kedro_astro.plan import plan_all
+    from kedro_astro.show import as_data, as_tables
+
+    structure = _structure()
+    plans = plan_all(structure)
+    if as_json:
+        click.echo(json.dumps(as_data(structure, plans), indent=2))
+    else:
+        Console().print(*as_tables(structure, plans), sep="\n")
+    _say_problems(structure)
+
+
+@astro.command()
+@click.option("--target", type=click.Choice(TARGETS), help="Look for what it could not share.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def check(target: str | None, as_json: bool) -> None:
+    """Look for what would go wrong; the exit status is 1 if anything would."""
+    from kedro_astro.check import findings
+    from kedro_astro.plan import plan_all
+
+    structure = _structure()
+    found = findings(structure, plan_all(structure), target)
+    if as_json:
+        click.echo(json.dumps([vars(finding) for finding in found], indent=2))
+    else:
+        for finding in found:
+            where = f"{finding.where}: " if finding.where else ""
+            color = "red" if finding.level == "error" else "yellow"
+            click.echo(f"{click.style(finding.level, fg=color)}: {where}{finding.what}")
+        click.echo(f"{len(structure.pipelines)} pipelines, {len(found)} findings")
+    if any(finding.level == "error" for finding in found):
+        raise SystemExit(1)
+
+
 @astro.command()
 @click.argument("manifest", type=click.Path(dir_okay=False, path_type=Path), required=False)
 def compile(manifest: Path | None) -> None:
@@ -68,6 +111,24 @@ def compile(manifest: Path | None) -> None:
         path.unlink(missing_ok=True)
         raise click.ClickException(str(BrokenProjectError(structure.problems, kept=0)))
     click.echo(f"{path}: {len(structure.pipelines)} pipelines of {structure.project_name}")
+
+
+def _structure() -> Structure:
+    from kedro_astro.manifest import load
+
+    try:
+        return load(_project())
+    except KedroAstroError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _say_problems(structure: Structure) -> None:
+    if structure.problems:
+        from kedro_astro.errors import BrokenProjectError
+
+        raise click.ClickException(
+            str(BrokenProjectError(structure.problems, kept=len(structure.pipelines)))
+        )
 
 
 def _project() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 from kedro_astro.errors import BrokenProjectError, CrossingError, StillReadingError
 from kedro_astro.manifest import STILL_READING, load
 from kedro_astro.operators import KedroOperator
-from kedro_astro.plan import Task, airflow_id, dag_id, tasks
+from kedro_astro.plan import Task, airflow_id, dag_id, plan_all
 from kedro_astro.structure import Dataset, Pipeline, Structure, is_parameter, untranscoded
 
 JSON_TYPES = {
@@ -43,12 +44,13 @@ def build_dags(project: Path) -> dict[str, DAG]:
     """
     structure = _load(project)
     wanted = get_parsing_context().dag_id
-    ids = {dag_id(structure.package_name, p.name): p for p in structure.pipelines}
+    ids = {p.name: dag_id(structure.package_name, p.name) for p in structure.pipelines}
+    pipelines = tuple(p for p in structure.pipelines if wanted in (None, ids[p.name]))
+    plans = plan_all(replace(structure, pipelines=pipelines))
     return {
-        name: _dag(name, pipeline, planned, structure, project)
-        for name, pipeline in ids.items()
-        if wanted in (None, name)
-        and not isinstance(planned := _plan(pipeline, structure), CrossingError)
+        ids[pipeline.name]: _dag(ids[pipeline.name], pipeline, planned, structure, project)
+        for pipeline in pipelines
+        if not isinstance(planned := plans[pipeline.name], CrossingError)
     }
 
 
@@ -64,8 +66,8 @@ def raise_problems(project: Path) -> None:
     structure = _load(project)
     if structure.problems == (STILL_READING,):
         raise StillReadingError(kept=len(structure.pipelines))
-    plans = [_plan(pipeline, structure) for pipeline in structure.pipelines]
-    refused = [f"  {plan}" for plan in plans if isinstance(plan, CrossingError)]
+    plans = plan_all(structure)
+    refused = [f"  {plan}" for plan in plans.values() if isinstance(plan, CrossingError)]
     if problems := [*structure.problems, *refused]:
         raise BrokenProjectError(problems, kept=len(plans) - len(refused))
 
@@ -73,13 +75,6 @@ def raise_problems(project: Path) -> None:
 def _load(project: Path) -> Structure:
     # Airflow stops a file that takes longer; leave it the time to build the DAGs.
     return load(project, patience=0.6 * conf.getfloat("core", "dagbag_import_timeout"))
-
-
-def _plan(pipeline: Pipeline, structure: Structure) -> tuple[Task, ...] | CrossingError:
-    try:
-        return tasks(pipeline, structure.datasets)
-    except CrossingError as error:
-        return error
 
 
 def _dag(

@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import takewhile
 
 from kedro_astro.errors import CrossingError
-from kedro_astro.structure import Dataset, Node, Pipeline, is_parameter, untranscoded
+from kedro_astro.structure import Dataset, Node, Pipeline, Structure, is_parameter, untranscoded
 
 Grouping = str | Mapping[str, Collection[str]]
 GROUPINGS = ("memory", "node", "namespace", "tag", "pipeline")
@@ -47,6 +47,9 @@ class Task:
         paths = [(node.namespace or "").split(".") for node in self.nodes]
         same = takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False))
         return ".".join(parts[0] for parts in same) or None
+
+
+Plans = Mapping[str, tuple[Task, ...] | CrossingError]
 
 
 def dag_id(package_name: str, pipeline_name: str) -> str:
@@ -151,6 +154,29 @@ def _refuse_crossings(
                 continue
             if group[source] != group[node.name]:
                 raise CrossingError(pipeline.name, name, source, node.name)
+
+
+def plan_all(structure: Structure) -> Plans:
+    """Return each pipeline's tasks by its name, or why it cannot have any."""
+    plans: dict[str, tuple[Task, ...] | CrossingError] = {}
+    for pipeline in structure.pipelines:
+        try:
+            plans[pipeline.name] = tasks(pipeline, structure.datasets)
+        except CrossingError as error:
+            plans[pipeline.name] = error
+    return plans
+
+
+def longest_chain(planned: Sequence[Task]) -> int:
+    """Return how many tasks run one after the other at the least: the hops of Airflow's scheduler.
+
+    Args:
+        planned: tasks in topological order.
+    """
+    depth: dict[str, int] = {}
+    for task in planned:
+        depth[task.task_id] = 1 + max((depth[before] for before in task.upstream), default=0)
+    return max(depth.values(), default=0)
 
 
 def node_dependencies(nodes: Sequence[Node]) -> dict[str, set[str]]:

@@ -1,0 +1,86 @@
+"""`kedro astro list` and `check`: what they say, to people and as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from kedro_astro import cli
+from projects import CATALOG, REGISTRY, SALES, MakeProject
+
+
+@pytest.fixture
+def kedro_astro(monkeypatch: pytest.MonkeyPatch):
+    """Return a function that runs `kedro astro` with arguments in a project."""
+
+    def run(project: Path, *arguments: str) -> Result:
+        monkeypatch.setattr(cli, "_project", lambda: project)
+        return CliRunner().invoke(cli.astro, arguments)
+
+    return run
+
+
+def test_list_shows_dags_tasks_and_nodes(make_project: MakeProject, kedro_astro) -> None:
+    text = kedro_astro(make_project(), "list").output
+    assert "shop (__default__)" in text and "shop.sales (sales)" in text
+    assert "first__second" in text
+    assert "1 tasks, 1 of them one after the other" in text
+
+
+def test_list_as_json(make_project: MakeProject, kedro_astro) -> None:
+    catalog = CATALOG + "doubled: {type: json.JSONDataset, filepath: data/doubled.json}\n"
+    project = make_project({"conf/base/catalog.yml": catalog})
+    _, sales = json.loads(kedro_astro(project, "list", "--json").output)
+    assert (sales["dag_id"], sales["hops"]) == ("shop.sales", 2)
+    assert sales["tasks"][1] == {
+        "task_id": "second",
+        "nodes": ["second"],
+        "upstream": ["first"],
+        "inputs": ["doubled"],
+        "outputs": ["total"],
+        "merged": False,
+    }
+
+
+def test_list_of_a_broken_project_shows_what_there_is_and_fails(
+    make_project: MakeProject, kedro_astro
+) -> None:
+    files = {"src/shop/pipelines/more/__init__.py": "import no_such_library\n"}
+    done = kedro_astro(make_project(files), "list")
+    assert done.exit_code == 1
+    assert "shop.sales" in done.output and "No module named" in done.output
+
+
+def test_check_of_a_good_project(make_project: MakeProject, kedro_astro) -> None:
+    done = kedro_astro(make_project(), "check")
+    assert (done.exit_code, done.output) == (0, "2 pipelines, 0 findings\n")
+
+
+def test_check_finds_what_nobody_leaves_behind(make_project: MakeProject, kedro_astro) -> None:
+    pipeline = SALES.replace('"raw"', '"nowhere"')
+    done = kedro_astro(make_project({"src/shop/pipelines/sales/__init__.py": pipeline}), "check")
+    assert done.exit_code == 1
+    assert "error: sales: node first needs nowhere" in done.output
+    assert "Declare it in conf/base/catalog.yml" in done.output
+
+
+def test_check_finds_what_a_target_could_not_share(make_project: MakeProject, kedro_astro) -> None:
+    catalog = CATALOG.replace("data/total.json", "s3://bucket/total.json")
+    project = make_project({"conf/base/catalog.yml": catalog})
+    assert kedro_astro(project, "check").exit_code == 0
+    done = kedro_astro(project, "check", "--target", "astro", "--json")
+    assert done.exit_code == 1
+    (finding,) = json.loads(done.output)
+    assert finding["level"] == "error"
+    assert "raw is at data/raw.json" in finding["what"] and "data_root" in finding["what"]
+
+
+def test_check_names_the_stand_in_of_a_name_that_airflow_refuses(
+    make_project: MakeProject, kedro_astro
+) -> None:
+    registry = REGISTRY.replace("return", 'pipelines["all of it"] = pipelines["sales"]\n    return')
+    done = kedro_astro(make_project({"src/shop/pipeline_registry.py": registry}), "check")
+    assert done.exit_code == 0
+    assert "warning: all of it:" in done.output and "shop.all_of_it-" in done.output

@@ -1,0 +1,100 @@
+"""What `kedro astro check` finds before anything runs. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kedro_astro.errors import CrossingError
+from kedro_astro.plan import Plans, dag_id
+from kedro_astro.structure import Structure, is_parameter, untranscoded
+
+TARGETS = ("astro", "mwaa", "kubernetes")
+"""Where workers share no disk."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong or will be.
+
+    Attributes:
+        level: `error` for what fails or loses data, `warning` for what may surprise.
+        where: the pipeline, or empty for the whole project.
+        what: what it is and what to do about it.
+    """
+
+    level: str
+    where: str
+    what: str
+
+
+def findings(structure: Structure, plans: Plans, target: str | None = None) -> list[Finding]:
+    """Return what is wrong with a project, errors first.
+
+    Args:
+        structure: the project.
+        plans: the tasks of each pipeline, or why it has none.
+        target: one of `TARGETS` to also look for data that its workers could not share.
+    """
+    found = [
+        *(Finding("error", "", problem.strip()) for problem in structure.problems),
+        *(
+            Finding("error", name, str(plan))
+            for name, plan in plans.items()
+            if isinstance(plan, CrossingError)
+        ),
+        *_never_saved(structure),
+        *_stand_in_ids(structure, plans),
+        *(_not_shared(structure) if target else ()),
+    ]
+    return sorted(found, key=lambda finding: (finding.level, finding.where, finding.what))
+
+
+def _never_saved(structure: Structure) -> Iterator[Finding]:
+    """Inputs of a pipeline that no other run can have left for it."""
+    for pipeline in structure.pipelines:
+        made = {untranscoded(name) for node in pipeline.nodes for name in node.outputs}
+        for node in pipeline.nodes:
+            for name in node.inputs:
+                dataset = structure.datasets.get(name)
+                if is_parameter(name) or untranscoded(name) in made or dataset is None:
+                    continue
+                if not dataset.persistent or dataset.of_one_run:
+                    yield Finding(
+                        "error",
+                        pipeline.name,
+                        f"node {node.name} needs {name}, which no node of this pipeline makes and "
+                        "no other run leaves behind. Declare it in conf/base/catalog.yml, or run a "
+                        "pipeline that makes it too.",
+                    )
+
+
+def _stand_in_ids(structure: Structure, plans: Plans) -> Iterator[Finding]:
+    for pipeline in structure.pipelines:
+        name = dag_id(structure.package_name, pipeline.name)
+        if pipeline.name not in name and pipeline.name != "__default__":
+            yield Finding(
+                "warning", pipeline.name, f"Airflow allows no such id; its DAG is called {name}."
+            )
+        plan = plans[pipeline.name]
+        for task in () if isinstance(plan, CrossingError) else plan:
+            if task.merged:
+                nodes = ", ".join(node.name for node in task.nodes)
+                yield Finding(
+                    "warning",
+                    pipeline.name,
+                    f"task {task.task_id} holds more nodes than its group asks for ({nodes}): the "
+                    "groups would have waited for each other.",
+                )
+
+
+def _not_shared(structure: Structure) -> Iterator[Finding]:
+    for name, dataset in structure.datasets.items():
+        if dataset.persistent and dataset.location and "://" not in dataset.location:
+            yield Finding(
+                "error",
+                "",
+                f"{name} is at {dataset.location}, on a disk that the workers there do not share. "
+                "Set data_root to an object store (such as s3://bucket/data) in "
+                "conf/airflow/globals.yml.",
+            )
