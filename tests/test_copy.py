@@ -16,7 +16,7 @@ ASTRO_CLI_EXPECTS = """
 packages.txt plugins requirements.txt tests/dags
 """.split()
 KEDRO_EXPECTS = """
-conf/base/catalog.yml conf/airflow/catalog.yml conf/local data/01_raw pyproject.toml
+conf/base/catalog.yml conf/airflow/catalog.yml conf/airflow/airflow.yml conf/local data/01_raw pyproject.toml
 src/penguins/pipeline_registry.py src/penguins/settings.py
 """.split()
 OURS = """

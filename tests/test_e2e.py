@@ -212,6 +212,25 @@ def test_three_runs_at_once_never_mix_their_data(airflow: Airflow, project: Path
     assert max(starts) < min(ends)
 
 
+def test_templates_are_for_airflow_yml_and_not_for_trigger_forms(
+    airflow: Airflow, project: Path
+) -> None:
+    """Whoever may start a run may not read what a template can: connections, variables."""
+    settings = project / "conf/airflow/airflow.yml"
+    said = "\nstamps: {params: {stamp: '{{ dag_run.run_type }}'}, tags: [stamped]}\n"
+    settings.write_text(settings.read_text() + said)
+    airflow.wait_for(
+        "the new settings",
+        lambda: "stamped" in [t["name"] for t in airflow.get("dags/penguins.stamps")["tags"]],
+    )
+    for params, rendered in [({}, "manual"), ({"stamp": "{{ 7 * 7 }}"}, "{{ 7 * 7 }}")]:
+        run_id = airflow.trigger("penguins.stamps", params)
+        assert airflow.wait_for_run("penguins.stamps", run_id) == "success"
+        saved = airflow.saved("penguins.stamps", run_id, "compare")["verdict"]
+        verdict = project / str(saved["location"]) / str(saved["version"]) / "verdict.json"
+        assert json.loads(verdict.read_text()) == [rendered, rendered]
+
+
 def test_a_failing_run_shows_the_tasks_log(airflow: Airflow, project: Path) -> None:
     """What `make demo` does when a run fails. The pipeline is new: it needs no other command."""
     add_pipeline(project, "failing", "raise ValueError('the sea is frozen')")

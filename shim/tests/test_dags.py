@@ -3,34 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-from kedro_astro import dags, manifest
-from projects import MakeProject
-
-SHIM = Path(dags.__file__).parent.parent
-PARSE = """
-import json, sys
-from pathlib import Path
-from kedro_astro.dags import build_dags
-found = build_dags(Path(sys.argv[1]))
-"""
-
-
-def parse(project: Path, then: str, tmp_path: Path, **env: str) -> dict:
-    """Build the DAGs in a new process, run `then`, and return the JSON that it prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", PARSE + then, str(project)],
-        env={**os.environ, "PYTHONPATH": str(SHIM), "AIRFLOW_HOME": str(tmp_path), **env},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+from kedro_astro import manifest
+from parsing import parse
+from projects import CATALOG, REGISTRY, SALES, MakeProject
 
 
 def test_a_parse_imports_neither_kedro_nor_the_project(
@@ -84,3 +61,61 @@ def test_the_ui_shows_nodes_and_datasets_of_a_task(
     doc = str(parse(make_project(), then, tmp_path))
     assert "`first`" in doc and "`second`" in doc
     assert "`total` (json.JSONDataset, `data/total.json`)" in doc
+
+
+def test_namespaces_become_task_groups(make_project: MakeProject, tmp_path: Path) -> None:
+    pipeline = """
+    from kedro.pipeline import node, pipeline
+    def same(x):
+        return x
+    def create_pipeline(**kwargs):
+        inner = pipeline([node(same, "raw", "a", name="one"), node(same, "a", "b", name="two")],
+                         namespace="inner", inputs={"raw"}, outputs={"b"})
+        return pipeline([inner, node(same, "b", "total", name="three")], namespace="outer",
+                        inputs={"raw"}, outputs={"total"})
+    """
+    catalog = CATALOG + '"outer.{x}": {type: json.JSONDataset, filepath: "data/{x}.json"}\n'
+    project = make_project(
+        {"src/shop/pipelines/sales/__init__.py": pipeline, "conf/base/catalog.yml": catalog}
+    )
+    then = """
+dag = found["shop.sales"]
+print(json.dumps({t: dag.get_task(t).task_group.group_id for t in sorted(dag.task_dict)}))
+"""
+    assert parse(project, then, tmp_path) == {
+        "outer.inner.one": "outer.inner",
+        "outer.inner.two": "outer.inner",
+        "outer.three": "outer",
+    }
+
+
+def test_names_that_airflow_refuses_are_shown_as_they_are(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    registry = REGISTRY.replace(
+        "return", 'pipelines["über alles"] = pipelines["sales"]\n    return'
+    )
+    pipeline = SALES.replace('name="first"', "").replace('name="second"', "")
+    files = {
+        "src/shop/pipeline_registry.py": registry,
+        "src/shop/pipelines/sales/__init__.py": pipeline,
+        "conf/base/catalog.yml": CATALOG
+        + "doubled: {type: json.JSONDataset, filepath: data/doubled.json}\n",
+    }
+    then = """
+dag = next(d for i, d in found.items() if "alles" in i)
+print(json.dumps([dag.dag_id, dag.dag_display_name]))
+"""
+    dag_id, name = parse(make_project(files), then, tmp_path)
+    assert dag_id.isascii() and name == "über alles"
+
+
+def test_a_dag_runs_once_at_a_time_if_its_runs_would_mix_their_data(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    then = 'print(json.dumps([found["shop"].max_active_runs, found["shop"].doc_md]))'
+    runs, doc = parse(make_project(), then, tmp_path)
+    assert runs > 1 and "One run at a time" not in doc  # `total` is versioned
+    project = make_project({"conf/base/catalog.yml": CATALOG.replace(", versioned: true", "")})
+    runs, doc = parse(project, then, tmp_path)
+    assert runs == 1 and "One run at a time" in doc and "`total`" in doc

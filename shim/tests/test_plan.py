@@ -17,7 +17,6 @@ from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro_astro.errors import CrossingError
 from kedro_astro.plan import (
-    GROUPINGS,
     MAX_ID,
     Grouping,
     airflow_id,
@@ -25,6 +24,7 @@ from kedro_astro.plan import (
     node_dependencies,
     tasks,
 )
+from kedro_astro.settings_keys import GROUPINGS
 from kedro_astro.structure import Dataset, Node, Pipeline, untranscoded
 
 FILE = Dataset("pickle.PickleDataset", persistent=True, location="data/x.pickle")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kedro_astro.errors import CrossingError
-from kedro_astro.plan import Plans, dag_id
+from kedro_astro.errors import KedroAstroError
+from kedro_astro.plan import Plans, airflow_id
 from kedro_astro.structure import Structure, is_parameter, untranscoded
 
 TARGETS = ("astro", "mwaa", "kubernetes")
@@ -41,10 +41,10 @@ def findings(structure: Structure, plans: Plans, target: str | None = None) -> l
         *(
             Finding("error", name, str(plan))
             for name, plan in plans.items()
-            if isinstance(plan, CrossingError)
+            if isinstance(plan, KedroAstroError)
         ),
         *_never_saved(structure),
-        *_stand_in_ids(structure, plans),
+        *_surprises(plans),
         *(_not_shared(structure) if target else ()),
     ]
     return sorted(found, key=lambda finding: (finding.level, finding.where, finding.what))
@@ -69,20 +69,21 @@ def _never_saved(structure: Structure) -> Iterator[Finding]:
                     )
 
 
-def _stand_in_ids(structure: Structure, plans: Plans) -> Iterator[Finding]:
-    for pipeline in structure.pipelines:
-        name = dag_id(structure.package_name, pipeline.name)
-        if pipeline.name not in name and pipeline.name != "__default__":
+def _surprises(plans: Plans) -> Iterator[Finding]:
+    """Names and groups that Airflow shows otherwise than the project has them."""
+    for name, plan in plans.items():
+        if isinstance(plan, KedroAstroError):
+            continue
+        if plan.settings.dag_id is None and airflow_id(name) != name:
             yield Finding(
-                "warning", pipeline.name, f"Airflow allows no such id; its DAG is called {name}."
+                "warning", name, f"Airflow allows no such id; its DAG is called {plan.dag_id}."
             )
-        plan = plans[pipeline.name]
-        for task in () if isinstance(plan, CrossingError) else plan:
+        for task in plan.tasks:
             if task.merged:
                 nodes = ", ".join(node.name for node in task.nodes)
                 yield Finding(
                     "warning",
-                    pipeline.name,
+                    name,
                     f"task {task.task_id} holds more nodes than its group asks for ({nodes}): the "
                     "groups would have waited for each other.",
                 )

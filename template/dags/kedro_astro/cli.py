@@ -64,9 +64,9 @@ def list_(as_json: bool) -> None:
     structure = _structure()
     plans = plan_all(structure)
     if as_json:
-        click.echo(json.dumps(as_data(structure, plans), indent=2))
+        click.echo(json.dumps(as_data(plans), indent=2))
     else:
-        Console().print(*as_tables(structure, plans), sep="\n")
+        Console().print(*as_tables(plans), sep="\n")
     _say_problems(structure)
 
 

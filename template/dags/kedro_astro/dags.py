@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,11 +16,18 @@ from airflow.providers.common.compat.sdk import (
     get_parsing_context,
 )
 
-from kedro_astro.errors import BrokenProjectError, CrossingError, StillReadingError
+from kedro_astro.errors import BrokenProjectError, StillReadingError
 from kedro_astro.manifest import STILL_READING, load
 from kedro_astro.operators import KedroOperator
-from kedro_astro.plan import Task, airflow_id, dag_id, plan_all
-from kedro_astro.structure import Dataset, Pipeline, Structure, is_parameter, untranscoded
+from kedro_astro.plan import Plan, Task, airflow_id, plan_all
+from kedro_astro.structure import (
+    Dataset,
+    Pipeline,
+    Structure,
+    is_parameter,
+    leaves,
+    untranscoded,
+)
 
 JSON_TYPES = {
     bool: "boolean",
@@ -43,14 +49,12 @@ def build_dags(project: Path) -> dict[str, DAG]:
         project: the folder that holds `pyproject.toml`.
     """
     structure = _load(project)
-    wanted = get_parsing_context().dag_id
-    ids = {p.name: dag_id(structure.package_name, p.name) for p in structure.pipelines}
-    pipelines = tuple(p for p in structure.pipelines if wanted in (None, ids[p.name]))
-    plans = plan_all(replace(structure, pipelines=pipelines))
+    pipelines = {pipeline.name: pipeline for pipeline in structure.pipelines}
+    plans = plan_all(structure, wanted=get_parsing_context().dag_id)
     return {
-        ids[pipeline.name]: _dag(ids[pipeline.name], pipeline, planned, structure, project)
-        for pipeline in pipelines
-        if not isinstance(planned := plans[pipeline.name], CrossingError)
+        plan.dag_id: _dag(pipelines[name], plan, structure, project)
+        for name, plan in plans.items()
+        if isinstance(plan, Plan)
     }
 
 
@@ -67,7 +71,7 @@ def raise_problems(project: Path) -> None:
     if structure.problems == (STILL_READING,):
         raise StillReadingError(kept=len(structure.pipelines))
     plans = plan_all(structure)
-    refused = [f"  {plan}" for plan in plans.values() if isinstance(plan, CrossingError)]
+    refused = [f"  {plan}" for plan in plans.values() if not isinstance(plan, Plan)]
     if problems := [*structure.problems, *refused]:
         raise BrokenProjectError(problems, kept=len(plans) - len(refused))
 
@@ -77,32 +81,31 @@ def _load(project: Path) -> Structure:
     return load(project, patience=0.6 * conf.getfloat("core", "dagbag_import_timeout"))
 
 
-def _dag(
-    name: str,
-    pipeline: Pipeline,
-    planned: tuple[Task, ...],
-    structure: Structure,
-    project: Path,
-) -> DAG:
-    datasets = structure.datasets
-    saved_by = {dataset: task.task_id for task in planned for dataset in task.outputs}
+def _dag(pipeline: Pipeline, plan: Plan, structure: Structure, project: Path) -> DAG:
+    datasets, settings = structure.datasets, plan.settings
+    saved_by = {dataset: task.task_id for task in plan.tasks for dataset in task.outputs}
     shared = [n for n in saved_by if not (datasets[n].versioned or datasets[n].of_one_run)]
-    # What has one place for all runs would be mixed by two runs at once.
-    arguments: dict[str, Any] = {"max_active_runs": 1} if shared else {}
+    params = dict(leaves(settings.params))
+    arguments: dict[str, Any] = {
+        "description": f"Kedro pipeline {pipeline.name} of {structure.project_name}",
+        "schedule": None,
+        "catchup": False,
+        # What has one place for all runs would be mixed by two runs at once.
+        **({"max_active_runs": 1} if shared else {}),
+        **settings.dag,
+        "tags": ["kedro", structure.package_name, *settings.dag.get("tags", ())],
+    }
+    allowed = settings.dag_id or airflow_id(pipeline.name) == pipeline.name
     with DAG(
-        dag_id=name,
-        dag_display_name=name if pipeline.name in name else pipeline.name,
-        description=f"Kedro pipeline {pipeline.name} of {structure.project_name}",
-        doc_md=_dag_doc(pipeline, shared),
-        schedule=None,
-        catchup=False,
+        dag_id=plan.dag_id,
+        dag_display_name=plan.dag_id if allowed else pipeline.name,
+        doc_md=_dag_doc(pipeline, shared if arguments.get("max_active_runs") == 1 else []),
+        params=_form(pipeline, structure.parameters, params),
         **arguments,
-        params=_form(pipeline, structure.parameters),
-        tags=["kedro", structure.package_name],
     ) as dag:
-        groups = _task_groups(planned)
+        groups = _task_groups(plan.tasks)
         operators = {}
-        for task in planned:
+        for task in plan.tasks:
             group = groups.get(_group_of(task, groups))
             prefix = f"{group.group_id}." if group else ""
             operators[task.task_id] = KedroOperator(
@@ -118,29 +121,46 @@ def _dag(
                     for dataset in task.inputs
                     if dataset in saved_by and datasets[dataset].versioned
                 },
-                templates={},
+                templates={name: text for name, text in params.items() if "{{" in str(text)},
                 outlets=_assets(task, structure),
                 doc_md=_task_doc(task, datasets),
+                **plan.arguments[task.task_id],
             )
-    for task in planned:
+    for task in plan.tasks:
         operators[task.task_id].set_upstream([operators[before] for before in task.upstream])
     return dag
 
 
-def _form(pipeline: Pipeline, parameters: Mapping[str, Any]) -> dict[str, Param]:
-    """Return the parameters that the pipeline's nodes use, typed by their value."""
+def _form(
+    pipeline: Pipeline, parameters: Mapping[str, Any], said: Mapping[str, Any]
+) -> dict[str, Param]:
+    """Return the parameters that the pipeline's nodes use, and those that `airflow.yml` says for
+    it, typed by their value."""
     inputs = {name for node in pipeline.nodes for name in node.inputs if is_parameter(name)}
     used = {name.partition(":")[2] for name in inputs}
-    everything = "parameters" in inputs
+    shown = {
+        name: value
+        for name, value in parameters.items()
+        if "parameters" in inputs
+        or any(name == part or name.startswith(f"{part}.") for part in used)
+    }
     return {
         name: Param(
             value,
-            type=JSON_TYPES.get(type(value), ["null", "string"]),
+            type=_json_types(value, parameters.get(name, value)),
             section=name.rpartition(".")[0] or None,
         )
-        for name, value in sorted(parameters.items())
-        if everything or any(name == part or name.startswith(f"{part}.") for part in used)
+        for name, value in sorted({**shown, **said}.items())
     }
+
+
+def _json_types(*values: Any) -> str | list[str]:
+    """Return the JSON type that all values have, or all their types: `airflow.yml` may say a
+    template, which is text, for a number."""
+    types = sorted({JSON_TYPES.get(type(value), "null") for value in values})
+    if types == ["null"]:
+        return ["null", "string"]
+    return types[0] if len(types) == 1 else types
 
 
 def _task_groups(planned: Iterable[Task]) -> dict[str, TaskGroup]:

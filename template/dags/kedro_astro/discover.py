@@ -8,12 +8,14 @@ import json
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro_astro.diagnose import describe, describe_skipped
+from kedro_astro.plan import dag_id
 from kedro_astro.project import kedro_env, prepare_kedro
+from kedro_astro.settings import normalise, problems
 from kedro_astro.structure import (
     RUN_FOLDER,
     RUN_PARAMETER,
@@ -22,6 +24,7 @@ from kedro_astro.structure import (
     Pipeline,
     Structure,
     is_parameter,
+    leaves,
     nothing,
 )
 
@@ -70,10 +73,14 @@ def _read(project: Path, env: str | None) -> Structure:
         **settings.CONFIG_LOADER_ARGS,
     )
     catalog = _without_credentials(_section(loader, "catalog"))
-    parameters = dict(_leaves(_section(loader, "parameters")))
-    parameters.pop(RUN_PARAMETER, None)
+    parameters = {
+        name: value
+        for name, value in leaves(_section(loader, "parameters"))
+        if name != RUN_PARAMETER and _is_json(value)
+    }
     resolver = CatalogConfigResolver(catalog, None, DataCatalog.default_runtime_patterns)
-    pipelines, problems = _registered(project, metadata.package_name)
+    pipelines, broken = _registered(project, metadata.package_name)
+    settings_, wrong = _settings(loader, project, metadata.package_name, pipelines, bool(broken))
     names = {
         name
         for pipeline in pipelines
@@ -88,9 +95,34 @@ def _read(project: Path, env: str | None) -> Structure:
         pipelines=pipelines,
         datasets={name: _dataset(name, resolver, project) for name in sorted(names)},
         parameters=parameters,
+        settings=settings_,
         sources=(_relative(metadata.source_dir, project), settings.CONF_SOURCE, "pyproject.toml"),
-        problems=problems,
+        problems=(*broken, *wrong),
     )
+
+
+def _settings(
+    loader: Any, project: Path, package: str, pipelines: Sequence[Pipeline], some_missing: bool
+) -> tuple[Mapping[str, Any] | None, list[str]]:
+    """Return what `airflow.yml` says and what is wrong with it.
+
+    Where kedro-airflow's users keep it: `airflow*` in an environment's folder, or in a folder
+    `airflow` there.
+    """
+    loader.config_patterns.setdefault("airflow", ["airflow*", "airflow/**"])
+    raw = _section(loader, "airflow")
+    if not raw:
+        return {}, []
+    folders = [Path(loader.conf_source) / name for name in (loader.base_env, loader.env) if name]
+    files = [
+        _relative(file, project) for folder in folders for file in folder.glob("airflow*.y*ml")
+    ]
+    ids = {pipeline.name: dag_id(package, pipeline.name) for pipeline in pipelines}
+    # What names a pipeline that could not be read is not wrong.
+    wrong = (
+        [] if some_missing else problems(raw, pipelines, " or ".join(files) or "airflow.yml", ids)
+    )
+    return (None if wrong else normalise(raw)), [f"  {text}" for text in wrong]
 
 
 def _registered(project: Path, package: str) -> tuple[tuple[Pipeline, ...], tuple[str, ...]]:
@@ -107,17 +139,17 @@ def _registered(project: Path, package: str) -> tuple[tuple[Pipeline, ...], tupl
         warnings.simplefilter("always")
         try:
             found = {name: pipeline for name, pipeline in registry.items() if pipeline is not None}
-            problems = []
+            broken = []
         except Exception as error:
-            found, problems = {}, [describe(error, project)]
+            found, broken = {}, [describe(error, project)]
     skipped = [str(w.message) for w in caught if w.filename == kedro_project.__file__]
-    problems += [describe_skipped(warning, project) for warning in skipped]
+    broken += [describe_skipped(warning, project) for warning in skipped]
     if skipped:
         # Kedro went on without the broken folder: the whole is silently a part.
         found.pop("__default__", None)
     folders = {name: _by_itself(name) for name in _pipeline_folders(package)}
     for name, pipeline in folders.items():
-        if problems and pipeline is not None:
+        if broken and pipeline is not None:
             found.setdefault(name, pipeline)
     return tuple(
         Pipeline(
@@ -127,7 +159,7 @@ def _registered(project: Path, package: str) -> tuple[tuple[Pipeline, ...], tupl
             alone=_same_nodes(folders.get(name), pipeline),
         )
         for name, pipeline in sorted(found.items())
-    ), tuple(problems)
+    ), tuple(broken)
 
 
 def _pipeline_folders(package: str) -> list[str]:
@@ -175,16 +207,6 @@ def _section(loader: Mapping[str, Any], name: str) -> dict[str, Any]:
         return dict(loader[name])
     except MissingConfigException:
         return {}
-
-
-def _leaves(parameters: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each parameter's dotted name and value, if JSON can hold the value."""
-    for key, value in parameters.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{name}.")
-        elif isinstance(key, str) and _is_json(value):
-            yield name, value
 
 
 def _is_json(value: Any) -> bool:

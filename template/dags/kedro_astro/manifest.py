@@ -172,6 +172,8 @@ def _read(path: Path) -> tuple[str, Structure]:
 
 def _with_last_good(structure: Structure, kept: Structure | None) -> Structure:
     """Fill what a broken project lacks from the structure of the last time it was whole."""
+    if structure.settings is None:
+        structure = replace(structure, settings=kept.settings if kept else {})
     if not structure.problems or kept is None:
         return structure
     if not structure.pipelines:

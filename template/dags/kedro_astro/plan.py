@@ -9,12 +9,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import takewhile
+from typing import Any
 
-from kedro_astro.errors import CrossingError
+from kedro_astro.errors import CrossingError, KedroAstroError
+from kedro_astro.settings import Settings, for_pipeline, for_task, selected
 from kedro_astro.structure import Dataset, Node, Pipeline, Structure, is_parameter, untranscoded
 
 Grouping = str | Mapping[str, Collection[str]]
-GROUPINGS = ("memory", "node", "namespace", "tag", "pipeline")
 
 MAX_ID = 120
 """Longest id made here; Airflow allows 250, but a screen shows less."""
@@ -49,7 +50,25 @@ class Task:
         return ".".join(parts[0] for parts in same) or None
 
 
-Plans = Mapping[str, tuple[Task, ...] | CrossingError]
+@dataclass(frozen=True)
+class Plan:
+    """What becomes of a pipeline.
+
+    Attributes:
+        dag_id: of its DAG.
+        settings: what `airflow.yml` says of it.
+        tasks: in topological order.
+        arguments: of each task's operator, by its id.
+    """
+
+    dag_id: str
+    settings: Settings
+    tasks: tuple[Task, ...]
+    arguments: Mapping[str, Mapping[str, Any]]
+
+
+Plans = Mapping[str, Plan | KedroAstroError]
+"""By pipeline: its plan, or why it has none. What `airflow.yml` leaves out is not here."""
 
 
 def dag_id(package_name: str, pipeline_name: str) -> str:
@@ -156,15 +175,38 @@ def _refuse_crossings(
                 raise CrossingError(pipeline.name, name, source, node.name)
 
 
-def plan_all(structure: Structure) -> Plans:
-    """Return each pipeline's tasks by its name, or why it cannot have any."""
-    plans: dict[str, tuple[Task, ...] | CrossingError] = {}
+def plan_all(structure: Structure, wanted: str | None = None) -> Plans:
+    """Plan all pipelines that become DAGs, or the one whose DAG has the id `wanted`."""
+    settings = structure.settings or {}
+    chosen = selected(settings, [pipeline.name for pipeline in structure.pipelines])
+    plans: dict[str, Plan | KedroAstroError] = {}
     for pipeline in structure.pipelines:
+        if pipeline.name not in chosen:
+            continue
         try:
-            plans[pipeline.name] = tasks(pipeline, structure.datasets)
-        except CrossingError as error:
+            said = for_pipeline(settings, pipeline.name)
+            name = said.dag_id or dag_id(structure.package_name, pipeline.name)
+            if wanted in (None, name):
+                plans[pipeline.name] = _plan(pipeline, structure.datasets, name, said)
+        except KedroAstroError as error:
             plans[pipeline.name] = error
     return plans
+
+
+def _plan(
+    pipeline: Pipeline, datasets: Mapping[str, Dataset], name: str, settings: Settings
+) -> Plan:
+    here = {node.name for node in pipeline.nodes}
+    grouping: Grouping = "memory"
+    if isinstance(settings.grouping, str):
+        grouping = settings.grouping
+    elif settings.grouping is not None:
+        # A group from the file's default may name nodes that only other pipelines have.
+        groups = [(title, [n for n in nodes if n in here]) for title, nodes in settings.grouping]
+        grouping = {title or "__".join(nodes): nodes for title, nodes in groups if nodes}
+    planned = tasks(pipeline, datasets, grouping)
+    arguments = {task.task_id: for_task(settings, task.nodes) for task in planned}
+    return Plan(name, settings, planned, arguments)
 
 
 def longest_chain(planned: Sequence[Task]) -> int:

@@ -8,19 +8,19 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from kedro_astro.errors import CrossingError
-from kedro_astro.plan import Plans, dag_id, longest_chain
-from kedro_astro.structure import Structure
+from kedro_astro.errors import KedroAstroError
+from kedro_astro.plan import Plans, longest_chain
 
 
-def as_data(structure: Structure, plans: Plans) -> list[dict[str, Any]]:
-    """Return one entry for each pipeline, ready for JSON."""
+def as_data(plans: Plans) -> list[dict[str, Any]]:
+    """Return one entry for each pipeline, ready for JSON: its DAG and tasks, or its error."""
     return [
-        {
+        {"pipeline": name, "error": str(plan), "tasks": []}
+        if isinstance(plan, KedroAstroError)
+        else {
             "pipeline": name,
-            "dag_id": dag_id(structure.package_name, name),
-            "error": str(plan) if isinstance(plan, CrossingError) else None,
-            "hops": 0 if isinstance(plan, CrossingError) else longest_chain(plan),
+            "dag_id": plan.dag_id,
+            "hops": longest_chain(plan.tasks),
             "tasks": [
                 {
                     "task_id": task.task_id,
@@ -30,21 +30,23 @@ def as_data(structure: Structure, plans: Plans) -> list[dict[str, Any]]:
                     "outputs": list(task.outputs),
                     "merged": task.merged,
                 }
-                for task in (() if isinstance(plan, CrossingError) else plan)
+                for task in plan.tasks
             ],
         }
         for name, plan in plans.items()
     ]
 
 
-def as_tables(structure: Structure, plans: Plans) -> Iterator[Table]:
+def as_tables(plans: Plans) -> Iterator[Table]:
     """Yield the same as tables: one for each pipeline, a row for each task."""
-    for entry in as_data(structure, plans):
+    for entry in as_data(plans):
         tasks = entry["tasks"]
         table = Table(
-            title=escape(f"{entry['dag_id']} ({entry['pipeline']})"),
-            caption=escape(entry["error"] or "")
-            or f"{len(tasks)} tasks, {entry['hops']} of them one after the other",
+            title=escape(f"{entry.get('dag_id', 'no DAG')} ({entry['pipeline']})"),
+            caption=escape(
+                entry.get("error")
+                or f"{len(tasks)} tasks, {entry['hops']} of them one after the other"
+            ),
             title_justify="left",
             caption_justify="left",
             title_style="bold",

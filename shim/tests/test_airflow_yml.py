@@ -1,0 +1,143 @@
+"""What `airflow.yml` does to the DAGs, and what happens when it cannot be used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from kedro_astro.manifest import load
+from parsing import parse
+from projects import CATALOG, MakeProject
+
+DAG = """
+dag = found["shop.sales"]
+task = dag.task_dict[sorted(dag.task_dict)[0]]
+print(json.dumps({
+    "ids": sorted(found), "tasks": sorted(dag.task_dict), "schedule": dag.schedule,
+    "start": str(dag.start_date), "runs": dag.max_active_runs, "tags": sorted(dag.tags),
+    "retries": task.retries, "delay": task.retry_delay.total_seconds(), "owner": task.owner,
+    "pool": task.pool, "failure": [str(c) for c in task.on_failure_callback or []],
+    "params": dag.params.dump(),
+}))
+"""
+FILES = CATALOG + "doubled: {type: json.JSONDataset, filepath: data/doubled.json}\n"
+
+
+def dag(project: Path, tmp_path: Path) -> dict:
+    return parse(project, DAG, tmp_path)
+
+
+def with_settings(make_project: MakeProject, text: str, **files: str) -> Path:
+    return make_project({"conf/base/airflow.yml": text, "conf/base/catalog.yml": FILES, **files})
+
+
+def test_what_kedro_airflow_takes(make_project: MakeProject, tmp_path: Path) -> None:
+    project = with_settings(
+        make_project,
+        """
+        default:
+          start_date: [2023, 1, 1]
+          max_active_runs: 3
+          schedule_interval: "@once"
+          catchup: false
+          owner: airflow
+          depends_on_past: false
+          email_on_failure: false
+          email_on_retry: false
+          retries: 1
+          retry_delay: 5
+        sales:
+          owner: airflow-ds
+        """,
+    )
+    got = dag(project, tmp_path)
+    assert (got["schedule"], got["start"]) == ("@once", "2023-01-01 00:00:00+00:00")
+    assert (got["runs"], got["retries"], got["delay"]) == (3, 1, 300)
+    assert got["owner"] == "airflow-ds"
+
+
+def test_single_nodes_groupings_and_names(make_project: MakeProject, tmp_path: Path) -> None:
+    project = with_settings(
+        make_project,
+        """
+        default: {grouping: pipeline}
+        sales:
+          dag_id: our_sales
+          tags: [money]
+          grouping: node
+          nodes: {first: {pool: small}}
+          on_failure_callback: shop.alerts.tell
+          params: {depth: 3}
+        """,
+    )
+    got = parse(project, DAG.replace("shop.sales", "our_sales"), tmp_path)
+    assert got["ids"] == ["our_sales", "shop"]
+    assert got["tasks"] == ["first", "second"] and got["pool"] == "small"
+    assert got["tags"] == ["kedro", "money", "shop"]
+    assert got["failure"] == ["shop.alerts.tell"] and got["params"] == {"depth": 3}
+
+
+def test_groups_written_by_hand(make_project: MakeProject, tmp_path: Path) -> None:
+    project = with_settings(make_project, "sales: {grouping: {all_in_one: [first, second]}}")
+    assert dag(project, tmp_path)["tasks"] == ["all_in_one"]
+
+
+def test_an_environment_has_the_last_word(make_project: MakeProject, tmp_path: Path) -> None:
+    files = {"conf/airflow/airflow.yml": "sales: {schedule: '@daily'}"}
+    project = with_settings(make_project, "sales: {schedule: '@hourly'}", **files)
+    assert dag(project, tmp_path)["schedule"] == "@daily"
+
+
+def test_pipelines_left_out(make_project: MakeProject, tmp_path: Path) -> None:
+    project = with_settings(make_project, "pipelines: {include: [sal*]}")
+    assert dag(project, tmp_path)["ids"] == ["shop.sales"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("sales: {retires: 1}", ["sales.retires", "retries"]),
+        ("sales: {retries: many}", ["sales.retries", "whole number"]),
+        ("sale: {retries: 1}", ["sale", "sales"]),
+        ("sales: {nodes: {frist: {pool: x}}}", ["frist", "first"]),
+        ("sales: {schedule: '@dayly'}", ["@dayly", "@daily"]),
+    ],
+)
+def test_what_is_wrong_is_said_and_the_last_good_settings_stay(
+    make_project: MakeProject, tmp_path: Path, text: str, says: list[str]
+) -> None:
+    project = with_settings(make_project, "sales: {schedule: '@hourly'}")
+    load(project)
+    (project / "conf/base/airflow.yml").write_text(text)
+    (problem,) = load(project).problems
+    for part in ["conf/base/airflow.yml", *says]:
+        assert part in problem
+    assert dag(project, tmp_path)["schedule"] == "@hourly"
+
+
+def test_memory_that_would_cross_is_shown_and_takes_one_dag(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    project = make_project({"conf/base/airflow.yml": "sales: {grouping: node}"})
+    then = """
+from kedro_astro.dags import raise_problems
+try:
+    raise_problems(Path(sys.argv[1]))
+except Exception as error:
+    print(json.dumps([sorted(found), str(error)]))
+"""
+    ids, message = json.loads(json.dumps(parse(project, then, tmp_path)))
+    assert ids == ["shop"]
+    assert "Pipeline sales: the dataset doubled is in memory" in message
+
+
+def test_a_template_for_a_number_does_not_break_the_form(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    project = with_settings(
+        make_project,
+        "sales: {params: {depth: '{{ ds }}'}}",
+        **{"conf/base/parameters.yml": "depth: 3\n"},
+    )
+    assert dag(project, tmp_path)["params"] == {"depth": "{{ ds }}"}
