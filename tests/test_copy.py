@@ -16,8 +16,8 @@ ASTRO_CLI_EXPECTS = """
 packages.txt plugins requirements.txt tests/dags
 """.split()
 KEDRO_EXPECTS = """
-conf/base/catalog.yml conf/airflow/catalog.yml conf/airflow/airflow.yml conf/local data/01_raw pyproject.toml
-src/penguins/pipeline_registry.py src/penguins/settings.py
+conf/base/catalog.yml conf/airflow/catalog.yml conf/airflow/airflow.yml conf/local
+data/01_raw pyproject.toml src/penguins/pipeline_registry.py src/penguins/settings.py
 """.split()
 OURS = """
 .copier-answers.yml README.md dags/kedro_astro/__init__.py dags/kedro_dags.py

@@ -217,13 +217,13 @@ def test_templates_are_for_airflow_yml_and_not_for_trigger_forms(
 ) -> None:
     """Whoever may start a run may not read what a template can: connections, variables."""
     settings = project / "conf/airflow/airflow.yml"
-    said = "\nstamps: {params: {stamp: '{{ dag_run.run_type }}'}, tags: [stamped]}\n"
+    said = "\nstamps: {params: {stamp: '{{ dag.dag_id }}'}, tags: [stamped]}\n"
     settings.write_text(settings.read_text() + said)
     airflow.wait_for(
         "the new settings",
         lambda: "stamped" in [t["name"] for t in airflow.get("dags/penguins.stamps")["tags"]],
     )
-    for params, rendered in [({}, "manual"), ({"stamp": "{{ 7 * 7 }}"}, "{{ 7 * 7 }}")]:
+    for params, rendered in [({}, "penguins.stamps"), ({"stamp": "{{ 7 * 7 }}"}, "{{ 7 * 7 }}")]:
         run_id = airflow.trigger("penguins.stamps", params)
         assert airflow.wait_for_run("penguins.stamps", run_id) == "success"
         saved = airflow.saved("penguins.stamps", run_id, "compare")["verdict"]

@@ -186,6 +186,11 @@ def test_a_date_is_aware(value: object, moment: datetime) -> None:
         assert (start, start.utcoffset()) == (moment, moment.utcoffset())
 
 
+def test_a_parameters_date_is_its_text() -> None:
+    config = {"p": {"params": {"days": [datetime(2024, 1, 31).date()]}}}
+    assert for_pipeline(config, "p").params == {"days": ["2024-01-31"]}
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [(5, 300), (0.5, 30), (0, 0), ("30s", 30), ("5m", 300), ("1.5 h", 5400), ("1d", 86400)],
@@ -297,6 +302,7 @@ def test_grouping(grouping: object, expected: object) -> None:
         ({"data_science": {"dag_id": "naïve"}}, ["data_science.dag_id is 'naïve'"]),
         ({"default": {"params": {3: 1}}}, ["params", "key 3 is not text", "quotes"]),
         ({"default": {"params": {"a": [float("nan")]}}}, ["nan is no number of JSON"]),
+        ({"default": {"params": {"a": 2**64}}}, ["more than 64 bits"]),
         ({"default": {"params": {"a": b"x"}}}, ["b'x' is no value of JSON"]),
         ({"default": {"executor_config": "x"}}, ["executor_config is 'x'", "mapping"]),
         ({"default": {"nodes": ["split"]}}, ["default.nodes is ['split']", "mapping"]),
@@ -318,7 +324,10 @@ def test_grouping(grouping: object, expected: object) -> None:
             ["data_science: end_date and start_date", "2024-01-01", "before 2024-01-02"],
         ),
         (
-            {"default": {"start_date": "2024-01-02", "end_date": "2024-01-01"}},
+            {
+                "default": {"start_date": "2024-01-02", "end_date": "2024-01-01"},
+                "data_science": {"retries": 1},
+            },
             ["default: end_date and start_date"],
         ),
         (
