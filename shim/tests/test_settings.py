@@ -336,8 +336,9 @@ def test_grouping(grouping: object, expected: object) -> None:
         ),
         (
             {"data_science": {"schedule": "@continuous", "max_active_runs": 2}},
-            ["data_science: schedule and max_active_runs", "Set 1"],
+            ["data_science: schedule and max_active_runs", "needs max_active_runs: 1"],
         ),
+        ({"data_science": {"schedule": "@continuous"}}, ["needs max_active_runs: 1"]),
         ({"__default__": {}, WHOLE_PROJECT: {}}, ["are one section"]),
     ],
 )
@@ -602,7 +603,7 @@ def test_airflow_refuses_what_is_called_wrong_together() -> None:
     with pytest.raises(ValueError, match="start_date"):
         DAG("x", schedule="@daily", catchup=True)
     with pytest.raises(ValueError, match="max_active_runs"):
-        DAG("x", schedule="@continuous", max_active_runs=2)
+        DAG("x", schedule="@continuous")
 
 
 def test_a_callback_is_imported_when_it_is_called(

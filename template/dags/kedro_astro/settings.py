@@ -347,8 +347,11 @@ def _check_together(default: Values, own: Values, section: str | None, report: R
         keys, text = ("end_date", "start_date"), f"{end} is before {start}. Correct one of them."
     elif values.get("catchup") and schedule and not start:
         keys, text = ("catchup", "schedule"), "with both, Airflow needs a start_date. Add one."
-    elif schedule == "@continuous" and runs is not None and runs > 1:
-        keys, text = ("schedule", "max_active_runs"), "@continuous takes one run at a time. Set 1."
+    elif schedule == "@continuous" and runs != 1:
+        keys, text = (
+            ("schedule", "max_active_runs"),
+            "@continuous needs max_active_runs: 1. Add it.",
+        )
     else:
         return
     path = section if section and own.keys() & {*keys} else "default"
