@@ -44,7 +44,9 @@ def main() -> int:
         console.print("Starting Airflow (SQLite, LocalExecutor) ...")
         started = time.monotonic()
         with running(PROJECT, HOME) as airflow:
-            airflow.wait_for("the project's DAGs", lambda: DAG in airflow.dag_ids())
+            airflow.wait_for("the first look at dags/", airflow.first_look)
+            if errors := airflow.import_errors():
+                raise StandaloneError("\n".join(errors))
             console.print(
                 f"Airflow is up after {time.monotonic() - started:.0f} s. Its DAGs, one for each "
                 f"Kedro pipeline: {', '.join(airflow.dag_ids())}"

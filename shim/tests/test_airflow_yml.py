@@ -141,3 +141,21 @@ def test_a_template_for_a_number_does_not_break_the_form(
         **{"conf/base/parameters.yml": "depth: 3\n"},
     )
     assert dag(project, tmp_path)["params"] == {"depth": "{{ ds }}"}
+
+
+def test_a_callback_finds_the_projects_code_when_it_is_called(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    project = with_settings(
+        make_project,
+        "sales: {on_failure_callback: shop.alerts.tell}",
+        **{"src/shop/alerts.py": "def tell(context):\n    return context['what']\n"},
+    )
+    then = """
+task = found["shop.sales"].get_task("first")
+before = "shop" in sys.modules
+callbacks = task.on_failure_callback
+callback = callbacks[0] if isinstance(callbacks, list) else callbacks
+print(json.dumps([before, callback({"what": "it failed"})]))
+"""
+    assert parse(project, then, tmp_path) == [False, "it failed"]

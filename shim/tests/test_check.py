@@ -84,3 +84,16 @@ def test_check_names_the_stand_in_of_a_name_that_airflow_refuses(
     done = kedro_astro(make_project({"src/shop/pipeline_registry.py": registry}), "check")
     assert done.exit_code == 0
     assert "warning: all of it:" in done.output and "shop.all_of_it-" in done.output
+
+
+def test_check_warns_of_runs_that_would_mix_their_data(
+    make_project: MakeProject, kedro_astro
+) -> None:
+    files = {
+        "conf/base/airflow.yml": "sales: {max_active_runs: 3}\n",
+        "conf/base/catalog.yml": CATALOG.replace(", versioned: true", ""),
+    }
+    done = kedro_astro(make_project(files), "check")
+    assert done.exit_code == 0
+    assert "warning: sales: airflow.yml allows 3 runs at once" in done.output
+    assert "total" in done.output and "airflow_run" in done.output

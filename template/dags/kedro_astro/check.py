@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kedro_astro.errors import KedroAstroError
-from kedro_astro.plan import Plans, airflow_id
+from kedro_astro.plan import Plans, airflow_id, shared_by_runs
 from kedro_astro.structure import Structure, is_parameter, untranscoded
 
 TARGETS = ("astro", "mwaa", "kubernetes")
@@ -45,6 +45,7 @@ def findings(structure: Structure, plans: Plans, target: str | None = None) -> l
         ),
         *_never_saved(structure),
         *_surprises(plans),
+        *_mixed_runs(structure, plans),
         *(_not_shared(structure) if target else ()),
     ]
     return sorted(found, key=lambda finding: (finding.level, finding.where, finding.what))
@@ -87,6 +88,20 @@ def _surprises(plans: Plans) -> Iterator[Finding]:
                     f"task {task.task_id} holds more nodes than its group asks for ({nodes}): the "
                     "groups would have waited for each other.",
                 )
+
+
+def _mixed_runs(structure: Structure, plans: Plans) -> Iterator[Finding]:
+    for name, plan in plans.items():
+        if isinstance(plan, KedroAstroError) or plan.settings.dag.get("max_active_runs", 1) == 1:
+            continue
+        if shared := shared_by_runs(plan.tasks, structure.datasets):
+            yield Finding(
+                "warning",
+                name,
+                f"airflow.yml allows {plan.settings.dag['max_active_runs']} runs at once, which "
+                f"would write over each other's {', '.join(shared)}. Make these `versioned`, put "
+                "${runtime_params:airflow_run} into their path, or set max_active_runs to 1.",
+            )
 
 
 def _not_shared(structure: Structure) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +20,8 @@ from airflow.providers.common.compat.sdk import (
 from kedro_astro.errors import BrokenProjectError, StillReadingError
 from kedro_astro.manifest import STILL_READING, load
 from kedro_astro.operators import KedroOperator
-from kedro_astro.plan import Plan, Task, airflow_id, plan_all
+from kedro_astro.plan import Plan, Task, airflow_id, plan_all, shared_by_runs
+from kedro_astro.settings_keys import Callback
 from kedro_astro.structure import (
     Dataset,
     Pipeline,
@@ -84,7 +86,7 @@ def _load(project: Path) -> Structure:
 def _dag(pipeline: Pipeline, plan: Plan, structure: Structure, project: Path) -> DAG:
     datasets, settings = structure.datasets, plan.settings
     saved_by = {dataset: task.task_id for task in plan.tasks for dataset in task.outputs}
-    shared = [n for n in saved_by if not (datasets[n].versioned or datasets[n].of_one_run)]
+    shared = shared_by_runs(plan.tasks, datasets)
     params = dict(leaves(settings.params))
     arguments: dict[str, Any] = {
         "description": f"Kedro pipeline {pipeline.name} of {structure.project_name}",
@@ -124,11 +126,19 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure, project: Path) ->
                 templates={name: text for name, text in params.items() if "{{" in str(text)},
                 outlets=_assets(task, structure),
                 doc_md=_task_doc(task, datasets),
-                **plan.arguments[task.task_id],
+                **_importable(plan.arguments[task.task_id], project / structure.sources[0]),
             )
     for task in plan.tasks:
         operators[task.task_id].set_upstream([operators[before] for before in task.upstream])
     return dag
+
+
+def _importable(arguments: Mapping[str, Any], source: Path) -> dict[str, Any]:
+    """Return the arguments with callbacks that know where the user's packages are."""
+    return {
+        name: replace(value, source=str(source)) if isinstance(value, Callback) else value
+        for name, value in arguments.items()
+    }
 
 
 def _form(

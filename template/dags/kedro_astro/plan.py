@@ -209,6 +209,12 @@ def _plan(
     return Plan(name, settings, planned, arguments)
 
 
+def shared_by_runs(planned: Sequence[Task], datasets: Mapping[str, Dataset]) -> list[str]:
+    """Return what the tasks save to one place for all runs: two runs at once would mix it."""
+    saved = {name for task in planned for name in task.outputs}
+    return sorted(n for n in saved if not (datasets[n].versioned or datasets[n].of_one_run))
+
+
 def longest_chain(planned: Sequence[Task]) -> int:
     """Return how many tasks run one after the other at the least: the hops of Airflow's scheduler.
 

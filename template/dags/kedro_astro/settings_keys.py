@@ -9,6 +9,7 @@ import importlib
 import math
 import re
 import reprlib
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -49,9 +50,11 @@ class Callback:
 
     Args:
         path: `package.module.function`.
+        source: the folder of the user's packages, for a process that has not loaded them.
     """
 
     path: str
+    source: str | None = None
 
     def __str__(self) -> str:
         return self.path
@@ -63,6 +66,8 @@ class Callback:
             SettingsError: if there is no such module or function.
         """
         module, _, name = self.path.rpartition(".")
+        if self.source and self.source not in sys.path:
+            sys.path.insert(0, self.source)
         try:
             function = getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError) as error:

@@ -120,6 +120,8 @@ def _environment(
         "LOGGING__TRIGGER_LOG_SERVER_PORT": trigger_logs,
         # An edit is to be seen soon; a parse of an unchanged project costs next to nothing.
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 5,
+        "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": 0,
+        "CORE__MIN_SERIALIZED_DAG_FETCH_INTERVAL": 0,
         "USAGE_DATA_COLLECTION__ENABLED": False,
     }
     return {
