@@ -24,7 +24,7 @@ from kedro_astro.plan import (
     node_dependencies,
     tasks,
 )
-from kedro_astro.settings_keys import GROUPINGS
+from kedro_astro.settings_values import GROUPINGS
 from kedro_astro.structure import Dataset, Node, Pipeline, untranscoded
 
 FILE = Dataset("pickle.PickleDataset", persistent=True, location="data/x.pickle")

@@ -17,16 +17,11 @@ from airflow.timetables.trigger import CronTriggerTimetable
 from hypothesis import given
 from hypothesis import strategies as st
 from kedro.config import OmegaConfigLoader
-from kedro_astro.settings import (
-    WHOLE_PROJECT,
-    Settings,
-    for_pipeline,
-    for_task,
-    normalise,
-    problems,
-    selected,
-)
-from kedro_astro.settings_keys import GROUPINGS, KEYS, PRESETS, Callback, SettingsError
+from kedro_astro.settings import Settings, for_pipeline, for_task, normalise, selected
+from kedro_astro.settings_check import problems
+from kedro_astro.settings_keys import KEYS
+from kedro_astro.settings_read import WHOLE_PROJECT
+from kedro_astro.settings_values import GROUPINGS, PRESETS, Callback, SettingsError
 from kedro_astro.structure import Node, Pipeline
 
 SOURCE = "conf/base/airflow.yml"

@@ -21,7 +21,7 @@ from kedro_astro.errors import BrokenProjectError, StillReadingError
 from kedro_astro.manifest import STILL_READING, load
 from kedro_astro.operators import KedroOperator
 from kedro_astro.plan import Plan, Task, airflow_id, plan_all, shared_by_runs
-from kedro_astro.settings_keys import Callback
+from kedro_astro.settings_values import Callback
 from kedro_astro.structure import (
     Dataset,
     Pipeline,

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from kedro_astro.diagnose import describe, describe_skipped
 from kedro_astro.plan import dag_id
 from kedro_astro.project import kedro_env, prepare_kedro
-from kedro_astro.settings import normalise, problems
+from kedro_astro.settings import normalise
+from kedro_astro.settings_check import problems
 from kedro_astro.structure import (
     RUN_FOLDER,
     RUN_PARAMETER,

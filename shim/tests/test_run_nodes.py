@@ -1,0 +1,145 @@
+"""One task's nodes in one Kedro session, each in a process of its own as a worker has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from parsing import SHIM
+from projects import CATALOG, REGISTRY, SALES, MakeProject
+
+RUN = """
+import json, logging, sys
+logging.basicConfig(level="INFO", stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
+from pathlib import Path
+from kedro_astro.run import run_nodes
+from kedro_astro.structure import Pipeline
+given = json.loads(sys.argv[2])
+pipeline = Pipeline(given.pop("pipeline"), (), alone=given.pop("alone", True))
+run_nodes(Path(sys.argv[1]), pipeline, **given)
+"""
+PARAMETERS = """
+from kedro.pipeline import node, pipeline
+def scale(x, by, rest):
+    return [x * by, rest]
+def create_pipeline(**kwargs):
+    inputs = ["raw", "params:size.by", "params:size.rest"]
+    return pipeline([node(scale, inputs, "total", name="first")])
+"""
+HOOKS = """
+import os
+from pathlib import Path
+from kedro.framework.hooks import hook_impl
+class Tell:
+    def tell(self, what):
+        with Path(os.environ["TOLD"]).open("a") as file:
+            file.write(what + "\\n")
+    @hook_impl
+    def before_pipeline_run(self, run_params):
+        self.tell("before " + ",".join(run_params["node_names"]))
+    @hook_impl
+    def after_node_run(self, node):
+        self.tell("node " + node.name)
+    @hook_impl
+    def after_pipeline_run(self):
+        self.tell("after")
+HOOKS = (Tell(),)
+"""
+
+
+def run(project: Path, **given: Any) -> subprocess.CompletedProcess[str]:
+    given = {"nodes": ["first", "second"], "load_versions": {}, "runtime_params": {}, **given}
+    given = {"pipeline": "sales", "save_version": "2026-01-01T00.00.00.000Z", **given}
+    return subprocess.run(
+        [sys.executable, "-c", RUN, str(project), json.dumps(given)],
+        env={**os.environ, "PYTHONPATH": str(SHIM)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def total(project: Path, version: str = "2026-01-01T00.00.00.000Z") -> Any:
+    return json.loads((project / "data/total.json" / version / "total.json").read_text())
+
+
+@pytest.fixture
+def project(make_project: MakeProject) -> Path:
+    return make_project({"data/raw.json": "21"})
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_nodes_run_and_save_under_the_version(project: Path, alone: bool) -> None:
+    done = run(project, alone=alone)
+    assert done.returncode == 0, done.stderr
+    assert total(project) == 84
+
+
+def test_log_lines_keep_level_and_logger_and_nothing_is_rich(project: Path) -> None:
+    lines = run(project).stdout.splitlines()
+    assert "INFO kedro.runner.sequential_runner Completed node: first" in lines
+    assert not any("Heap" in line or "usage data" in line for line in lines)
+
+
+def test_runtime_params_reach_nested_parameters(make_project: MakeProject) -> None:
+    files = {
+        "src/shop/pipelines/sales/__init__.py": PARAMETERS,
+        "conf/base/parameters.yml": "size: {by: 2, rest: kept}\n",
+        "data/raw.json": "21",
+    }
+    project = make_project(files)
+    done = run(project, nodes=["first"], runtime_params={"size": {"by": 3}})
+    assert done.returncode == 0, done.stderr
+    assert total(project) == [63, "kept"]
+
+
+def test_a_pipeline_that_is_no_folder(make_project: MakeProject) -> None:
+    registry = REGISTRY.replace("return", 'pipelines["all of it"] = pipelines["sales"]\n    return')
+    project = make_project({"src/shop/pipeline_registry.py": registry, "data/raw.json": "21"})
+    assert run(project, pipeline="all of it", alone=False).returncode == 0
+    assert total(project) == 84
+
+
+def test_another_pipeline_that_is_broken_does_not_matter(make_project: MakeProject) -> None:
+    files = {"src/shop/pipelines/more/__init__.py": "x = (", "data/raw.json": "21"}
+    project = make_project(files)
+    assert run(project).returncode == 0
+    assert total(project) == 84
+
+
+def test_the_projects_hooks_fire_once_a_task(
+    make_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOLD", str(tmp_path / "told"))
+    project = make_project({"src/shop/settings.py": HOOKS, "data/raw.json": "21"})
+    assert run(project).returncode == 0
+    told = (tmp_path / "told").read_text().splitlines()
+    assert told == ["before first,second", "node first", "node second", "after"]
+
+
+def test_a_version_is_never_saved_over(project: Path) -> None:
+    assert run(project).returncode == 0
+    (project / "data/raw.json").write_text("1")
+    done = run(project)
+    assert done.returncode != 0 and "must not exist" in done.stderr
+    assert total(project) == 84
+
+
+def test_a_run_loads_the_version_it_is_told(make_project: MakeProject) -> None:
+    reader = SALES.replace('"doubled"', '"total"').replace(
+        '"total", name="second"', '"end", name="second"'
+    )
+    catalog = CATALOG + "end: {type: json.JSONDataset, filepath: data/end.json}\n"
+    files = {"src/shop/pipelines/sales/__init__.py": reader, "conf/base/catalog.yml": catalog}
+    project = make_project({**files, "data/raw.json": "21"})
+    first, later = "2026-01-01T00.00.00.000Z", "2026-02-01T00.00.00.000Z"
+    assert run(project, nodes=["first"], save_version=first).returncode == 0
+    (project / "data/raw.json").write_text("1")
+    assert run(project, nodes=["first"], save_version=later).returncode == 0
+    assert run(project, nodes=["second"], load_versions={"total": first}).returncode == 0
+    assert json.loads((project / "data/end.json").read_text()) == 84
