@@ -1,6 +1,7 @@
 # `make demo`: see it work. `make test`: run all tests. Both install what they need into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+SLOW := e2e or docker or browser
 UV = $(or $(shell command -v uv),.uv/bin/uv)
 
 .DEFAULT_GOAL := help
@@ -12,11 +13,11 @@ help:  ## say what there is
 demo: setup  ## scaffold a project into build/demo and run it on a real Airflow; KEEP=1 leaves the UI up
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
 
-test: lint  ## lint, types and all tests
-	$(BIN)/python -m pytest
+test: test-fast  ## lint, types and all tests
+	$(BIN)/python -m pytest -m "$(SLOW)"
 
 test-fast: lint  ## the tests that need no Airflow running, no Docker and no browser
-	$(BIN)/python -m pytest -m "not e2e and not docker and not browser"
+	$(BIN)/python -m pytest -n auto -m "not ($(SLOW))"
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check

@@ -105,6 +105,21 @@ def test_a_pipeline_that_is_no_folder(make_project: MakeProject) -> None:
     assert total(project) == 84
 
 
+def test_a_config_loader_of_the_projects_own(make_project: MakeProject) -> None:
+    """One that takes no other arguments than those Kedro has always given it."""
+    loader = """
+    from kedro.config import OmegaConfigLoader
+    class Loader(OmegaConfigLoader):
+        def __init__(self, conf_source, env, runtime_params, base_env, default_run_env):
+            super().__init__(conf_source, env, runtime_params,
+                             base_env=base_env, default_run_env=default_run_env)
+    CONFIG_LOADER_CLASS = Loader
+    """
+    project = make_project({"src/shop/settings.py": loader, "data/raw.json": "21"})
+    done = run(project, pipeline="__default__", alone=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_another_pipeline_that_is_broken_does_not_matter(make_project: MakeProject) -> None:
     files = {"src/shop/pipelines/more/__init__.py": "x = (", "data/raw.json": "21"}
     project = make_project(files)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -92,6 +93,8 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure, project: Path) ->
         "description": f"Kedro pipeline {pipeline.name} of {structure.project_name}",
         "schedule": None,
         "catchup": False,
+        # Airflow 2 wants one for each schedule. Without catchup it makes no run for the past.
+        "start_date": datetime(2020, 1, 1, tzinfo=timezone.utc),
         # What has one place for all runs would be mixed by two runs at once.
         **({"max_active_runs": 1} if shared else {}),
         **settings.dag,

@@ -184,16 +184,18 @@ def _by_itself(name: str) -> Any | None:
     """Return a pipeline as Kedro loads it when it is asked for nothing else; None if it cannot."""
     from kedro.framework.project import pipelines
 
+    # Kedro 1.4 cannot be asked: it loads the whole registry, here and in each task.
+    request = getattr(pipelines, "set_requested", lambda pipeline_names: None)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
-            pipelines.set_requested([name])
+            request([name])
             return pipelines[name]
     except Exception:
         # Why is known already: reading all of them has failed with the same error.
         return None
     finally:
-        pipelines.set_requested(None)
+        request(None)
 
 
 def _same_nodes(one: Any | None, other: Any) -> bool:

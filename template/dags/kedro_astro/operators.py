@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,9 @@ class KedroOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, dict[str, str | None]]:
         run = context["dag_run"]
-        folder = folder_of_run(run.run_after, run.dag_id, run.run_id)
-        version = version_of_run(run.run_after, self.pipeline.name, context["ti"].try_number)
+        due = _due(run)
+        folder = folder_of_run(due, run.dag_id, run.run_id)
+        version = version_of_run(due, self.pipeline.name, context["ti"].try_number)
         own = {name: version for name, dataset in self.saves.items() if dataset.versioned}
         run_nodes(
             self.project,
@@ -98,3 +100,13 @@ class KedroOperator(BaseOperator):
                     name,
                 )
         return versions
+
+
+def _due(run: Any) -> datetime:
+    """Return when a DAG run was due, which stays as it is when the run is cleared.
+
+    Airflow 2 has no `run_after`. There a scheduled run is due at the end of its interval; the
+    interval of a manual run may have ended long before, and be a scheduled run's as well.
+    """
+    due: datetime | None = getattr(run, "run_after", None)
+    return due or max(run.logical_date, run.data_interval_end)

@@ -35,15 +35,18 @@ def run_nodes(
         Exception: whatever the project raises.
     """
     prepare_kedro()
+    from kedro.framework.project import pipelines
     from kedro.framework.session import KedroServiceSession
     from kedro.framework.startup import bootstrap_project
 
     bootstrap_project(project)
-    # Kedro imports the folder that is called like the pipeline and nothing else. Where that is not
-    # the pipeline that the registry makes, serving mode loads the whole registry as it is written.
-    session = KedroServiceSession.create(
-        project_path=project, env=kedro_env(project), serving_mode=not pipeline.alone
-    )
+    # A session has Kedro import the folder that is called like the pipeline and nothing else. Where
+    # that is not the pipeline that the registry makes, it may not ask for that, and the registry is
+    # loaded as it is written. Kedro's serving mode does the same from 1.6 on, but it also gives the
+    # config loader an argument that a project's own class need not know.
+    if not pipeline.alone:
+        pipelines.set_requested = lambda pipeline_names: None  # type: ignore[method-assign]
+    session = KedroServiceSession.create(project_path=project, env=kedro_env(project))
     with session:
         session.run(
             run_id=save_version,

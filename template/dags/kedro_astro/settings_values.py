@@ -138,11 +138,9 @@ def _whole(low: int) -> Callable[[Any], int]:
     return parse
 
 
-def _backoff(value: Any) -> float:
-    """Airflow 3.3 multiplies by it: `true`, which Airflow 2 doubles at, would change nothing."""
-    if isinstance(value, bool):
-        return 2.0 if value else 0.0
-    return float(_number(value, 0 if value == 0 else 1, 100))
+def _backoff(value: Any) -> float | bool:
+    """Before Airflow 3.3 there is only true and false; from then on true is a factor of 2."""
+    return value if isinstance(value, bool) else float(_number(value, 0 if value == 0 else 1, 100))
 
 
 def _text(value: Any) -> str:
