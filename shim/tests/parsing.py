@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
+import traceback
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +24,42 @@ from kedro_astro.dags import build_dags
 found = build_dags(Path(sys.argv[1]))
 """
 
+# Airflow's DAG processor forks, too, from a process that has imported Airflow and nothing of ours.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["airflow.sdk", "airflow.providers.common.compat.sdk"])
 
-def parse(project: Path, then: str, tmp_path: Path, **env: str) -> Any:
-    """Build the DAGs in a new process, run `then`, and return the JSON that it prints."""
+
+def parse(project: Path, then: str) -> Any:
+    """Build the DAGs in a forked process, run `then`, and return the JSON that it prints."""
+    ours, theirs = FORKS.Pipe()
+    child = FORKS.Process(target=_run, args=(PARSE + then, [str(project)], theirs))
+    child.start()
+    theirs.close()
+    output, error = ours.recv()
+    child.join()
+    assert not error, error
+    return json.loads(output.splitlines()[-1])
+
+
+def parse_afresh(project: Path, then: str, home: Path, **env: str) -> Any:
+    """Do the same in a new interpreter, with an environment of its own."""
     done = subprocess.run(
         [sys.executable, "-c", PARSE + then, str(project)],
-        env={**os.environ, "PYTHONPATH": str(SHIM), "AIRFLOW_HOME": str(tmp_path), **env},
+        env={**os.environ, "PYTHONPATH": str(SHIM), "AIRFLOW_HOME": str(home), **env},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def _run(code: str, arguments: list[str], result: Connection) -> None:
+    output, error = io.StringIO(), ""
+    sys.argv[1:] = arguments
+    with contextlib.redirect_stdout(output):
+        try:
+            exec(code, {})
+        except Exception:
+            error = traceback.format_exc()
+    result.send((output.getvalue(), error))

@@ -24,15 +24,15 @@ print(json.dumps({
 FILES = CATALOG + "doubled: {type: json.JSONDataset, filepath: data/doubled.json}\n"
 
 
-def dag(project: Path, tmp_path: Path) -> dict:
-    return parse(project, DAG, tmp_path)
+def dag(project: Path) -> dict:
+    return parse(project, DAG)
 
 
 def with_settings(make_project: MakeProject, text: str, **files: str) -> Path:
     return make_project({"conf/base/airflow.yml": text, "conf/base/catalog.yml": FILES, **files})
 
 
-def test_what_kedro_airflow_takes(make_project: MakeProject, tmp_path: Path) -> None:
+def test_what_kedro_airflow_takes(make_project: MakeProject) -> None:
     project = with_settings(
         make_project,
         """
@@ -51,13 +51,13 @@ def test_what_kedro_airflow_takes(make_project: MakeProject, tmp_path: Path) -> 
           owner: airflow-ds
         """,
     )
-    got = dag(project, tmp_path)
+    got = dag(project)
     assert (got["schedule"], got["start"]) == ("@once", "2023-01-01 00:00:00+00:00")
     assert (got["runs"], got["retries"], got["delay"]) == (3, 1, 300)
     assert got["owner"] == "airflow-ds"
 
 
-def test_single_nodes_groupings_and_names(make_project: MakeProject, tmp_path: Path) -> None:
+def test_single_nodes_groupings_and_names(make_project: MakeProject) -> None:
     project = with_settings(
         make_project,
         """
@@ -71,27 +71,27 @@ def test_single_nodes_groupings_and_names(make_project: MakeProject, tmp_path: P
           params: {depth: 3}
         """,
     )
-    got = parse(project, DAG.replace("shop.sales", "our_sales"), tmp_path)
+    got = parse(project, DAG.replace("shop.sales", "our_sales"))
     assert got["ids"] == ["our_sales", "shop"]
     assert got["tasks"] == ["first", "second"] and got["pool"] == "small"
     assert got["tags"] == ["kedro", "money", "shop"]
     assert got["failure"] == ["shop.alerts.tell"] and got["params"] == {"depth": 3}
 
 
-def test_groups_written_by_hand(make_project: MakeProject, tmp_path: Path) -> None:
+def test_groups_written_by_hand(make_project: MakeProject) -> None:
     project = with_settings(make_project, "sales: {grouping: {all_in_one: [first, second]}}")
-    assert dag(project, tmp_path)["tasks"] == ["all_in_one"]
+    assert dag(project)["tasks"] == ["all_in_one"]
 
 
-def test_an_environment_has_the_last_word(make_project: MakeProject, tmp_path: Path) -> None:
+def test_an_environment_has_the_last_word(make_project: MakeProject) -> None:
     files = {"conf/airflow/airflow.yml": "sales: {schedule: '@daily'}"}
     project = with_settings(make_project, "sales: {schedule: '@hourly'}", **files)
-    assert dag(project, tmp_path)["schedule"] == "@daily"
+    assert dag(project)["schedule"] == "@daily"
 
 
-def test_pipelines_left_out(make_project: MakeProject, tmp_path: Path) -> None:
+def test_pipelines_left_out(make_project: MakeProject) -> None:
     project = with_settings(make_project, "pipelines: {include: [sal*]}")
-    assert dag(project, tmp_path)["ids"] == ["shop.sales"]
+    assert dag(project)["ids"] == ["shop.sales"]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_pipelines_left_out(make_project: MakeProject, tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_said_and_the_last_good_settings_stay(
-    make_project: MakeProject, tmp_path: Path, text: str, says: list[str]
+    make_project: MakeProject, text: str, says: list[str]
 ) -> None:
     project = with_settings(make_project, "sales: {schedule: '@hourly'}")
     load(project)
@@ -113,12 +113,10 @@ def test_what_is_wrong_is_said_and_the_last_good_settings_stay(
     (problem,) = load(project).problems
     for part in ["conf/base/airflow.yml", *says]:
         assert part in problem
-    assert dag(project, tmp_path)["schedule"] == "@hourly"
+    assert dag(project)["schedule"] == "@hourly"
 
 
-def test_memory_that_would_cross_is_shown_and_takes_one_dag(
-    make_project: MakeProject, tmp_path: Path
-) -> None:
+def test_memory_that_would_cross_is_shown_and_takes_one_dag(make_project: MakeProject) -> None:
     project = make_project({"conf/base/airflow.yml": "sales: {grouping: node}"})
     then = """
 from kedro_astro.dags import raise_problems
@@ -127,25 +125,21 @@ try:
 except Exception as error:
     print(json.dumps([sorted(found), str(error)]))
 """
-    ids, message = json.loads(json.dumps(parse(project, then, tmp_path)))
+    ids, message = json.loads(json.dumps(parse(project, then)))
     assert ids == ["shop"]
     assert "Pipeline sales: the dataset doubled is in memory" in message
 
 
-def test_a_template_for_a_number_does_not_break_the_form(
-    make_project: MakeProject, tmp_path: Path
-) -> None:
+def test_a_template_for_a_number_does_not_break_the_form(make_project: MakeProject) -> None:
     project = with_settings(
         make_project,
         "sales: {params: {depth: '{{ ds }}'}}",
         **{"conf/base/parameters.yml": "depth: 3\n"},
     )
-    assert dag(project, tmp_path)["params"] == {"depth": "{{ ds }}"}
+    assert dag(project)["params"] == {"depth": "{{ ds }}"}
 
 
-def test_a_callback_finds_the_projects_code_when_it_is_called(
-    make_project: MakeProject, tmp_path: Path
-) -> None:
+def test_a_callback_finds_the_projects_code_when_it_is_called(make_project: MakeProject) -> None:
     project = with_settings(
         make_project,
         "sales: {on_failure_callback: shop.alerts.tell}",
@@ -158,4 +152,4 @@ callbacks = task.on_failure_callback
 callback = callbacks[0] if isinstance(callbacks, list) else callbacks
 print(json.dumps([before, callback({"what": "it failed"})]))
 """
-    assert parse(project, then, tmp_path) == [False, "it failed"]
+    assert parse(project, then) == [False, "it failed"]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from kedro_astro import manifest
-from parsing import parse
+from parsing import parse, parse_afresh
 from projects import CATALOG, REGISTRY, SALES, MakeProject
 
 
@@ -20,7 +20,7 @@ heavy = {"kedro", "shop", "pandas", "rich", "omegaconf"} & {m.split(".")[0] for 
 import airflow.sdk
 print(json.dumps({"dags": sorted(found), "heavy": sorted(heavy)}))
 """
-    got = parse(project, then, tmp_path)
+    got = parse_afresh(project, then, tmp_path)
     assert got["dags"] == ["shop", "shop.sales"]
     # Airflow itself imports rich; nothing of Kedro's or the user's is there.
     assert set(got["heavy"]) <= {"rich"}
@@ -29,7 +29,7 @@ print(json.dumps({"dags": sorted(found), "heavy": sorted(heavy)}))
 def test_a_tasks_process_builds_the_dag_of_that_task_alone(
     make_project: MakeProject, tmp_path: Path
 ) -> None:
-    got = parse(
+    got = parse_afresh(
         make_project(),
         "print(json.dumps(sorted(found)))",
         tmp_path,
@@ -46,24 +46,22 @@ from airflow.serialization.serialized_objects import DagSerialization
 dags = {k: DagSerialization.to_dict(v)["dag"] for k, v in found.items()}
 print(json.dumps({"dags": dags}, sort_keys=True))
 """
-    first = parse(project, then, tmp_path, PYTHONHASHSEED="1")
-    second = parse(project, then, tmp_path, PYTHONHASHSEED="2")
+    first = parse_afresh(project, then, tmp_path, PYTHONHASHSEED="1")
+    second = parse_afresh(project, then, tmp_path, PYTHONHASHSEED="2")
     assert first == second
     for dag in first["dags"].values():
         dag.pop("fileloc")  # Airflow's own; it is no part of what it compares
     assert str(project) not in json.dumps(first)
 
 
-def test_the_ui_shows_nodes_and_datasets_of_a_task(
-    make_project: MakeProject, tmp_path: Path
-) -> None:
+def test_the_ui_shows_nodes_and_datasets_of_a_task(make_project: MakeProject) -> None:
     then = 'print(json.dumps(found["shop"].get_task("first__second").doc_md))'
-    doc = str(parse(make_project(), then, tmp_path))
+    doc = str(parse(make_project(), then))
     assert "`first`" in doc and "`second`" in doc
     assert "`total` (json.JSONDataset, `data/total.json`)" in doc
 
 
-def test_namespaces_become_task_groups(make_project: MakeProject, tmp_path: Path) -> None:
+def test_namespaces_become_task_groups(make_project: MakeProject) -> None:
     pipeline = """
     from kedro.pipeline import node, pipeline
     def same(x):
@@ -82,16 +80,14 @@ def test_namespaces_become_task_groups(make_project: MakeProject, tmp_path: Path
 dag = found["shop.sales"]
 print(json.dumps({t: dag.get_task(t).task_group.group_id for t in sorted(dag.task_dict)}))
 """
-    assert parse(project, then, tmp_path) == {
+    assert parse(project, then) == {
         "outer.inner.one": "outer.inner",
         "outer.inner.two": "outer.inner",
         "outer.three": "outer",
     }
 
 
-def test_names_that_airflow_refuses_are_shown_as_they_are(
-    make_project: MakeProject, tmp_path: Path
-) -> None:
+def test_names_that_airflow_refuses_are_shown_as_they_are(make_project: MakeProject) -> None:
     registry = REGISTRY.replace(
         "return", 'pipelines["über alles"] = pipelines["sales"]\n    return'
     )
@@ -106,16 +102,16 @@ def test_names_that_airflow_refuses_are_shown_as_they_are(
 dag = next(d for i, d in found.items() if "alles" in i)
 print(json.dumps([dag.dag_id, dag.dag_display_name]))
 """
-    dag_id, name = parse(make_project(files), then, tmp_path)
+    dag_id, name = parse(make_project(files), then)
     assert dag_id.isascii() and name == "über alles"
 
 
 def test_a_dag_runs_once_at_a_time_if_its_runs_would_mix_their_data(
-    make_project: MakeProject, tmp_path: Path
+    make_project: MakeProject,
 ) -> None:
     then = 'print(json.dumps([found["shop"].max_active_runs, found["shop"].doc_md]))'
-    runs, doc = parse(make_project(), then, tmp_path)
+    runs, doc = parse(make_project(), then)
     assert runs > 1 and "One run at a time" not in doc  # `total` is versioned
     project = make_project({"conf/base/catalog.yml": CATALOG.replace(", versioned: true", "")})
-    runs, doc = parse(project, then, tmp_path)
+    runs, doc = parse(project, then)
     assert runs == 1 and "One run at a time" in doc and "`total`" in doc
