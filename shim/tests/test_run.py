@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kedro.io.core import generate_timestamp
@@ -39,6 +40,12 @@ def test_every_dag_run_has_a_folder_of_its_own() -> None:
 
 def test_dotted_names_become_nested_parameters() -> None:
     assert nested({"a.b": 1, "a.c.d": 2, "e": 3}) == {"a": {"b": 1, "c": {"d": 2}}, "e": 3}
+
+
+def test_a_parameter_and_a_part_of_it_cannot_both_be_set() -> None:
+    assert nested({"a": {"c": 1}, "a.b": 2}) == {"a": {"c": 1, "b": 2}}
+    with pytest.raises(ValueError, match=r"a\.b and also a"):
+        nested({"a": 1, "a.b": 2})
 
 
 @given(MOMENTS, MOMENTS, st.integers(1, 999), st.integers(1, 999))

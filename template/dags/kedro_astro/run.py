@@ -86,12 +86,21 @@ def folder_of_run(due: datetime, dag_id: str, run_id: str) -> str:
 
 
 def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `{"a.b": 1}` as `{"a": {"b": 1}}`, the form of Kedro's runtime parameters."""
+    """Return `{"a.b": 1}` as `{"a": {"b": 1}}`, the form of Kedro's runtime parameters.
+
+    Raises:
+        ValueError: if a name lies below another that has a value of its own.
+    """
     found: dict[str, Any] = {}
     for name, value in dotted.items():
         *parents, last = name.split(".")
         place = found
         for parent in parents:
             place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ValueError(
+                    f"This run sets the parameter {name} and also {parent}, which it is a part of. "
+                    "Start it again with one of the two."
+                )
         place[last] = value
     return found
