@@ -43,7 +43,7 @@ def test_dotted_names_become_nested_parameters() -> None:
 
 
 def test_a_parameter_and_a_part_of_it_cannot_both_be_set() -> None:
-    assert nested({"a": {"c": 1}, "a.b": 2}) == {"a": {"c": 1, "b": 2}}
+    assert nested({"a.b": 2, "a": {"c": 1}}) == {"a": {"c": 1, "b": 2}}
     with pytest.raises(ValueError, match=r"a\.b and also a"):
         nested({"a": 1, "a.b": 2})
 

@@ -92,7 +92,8 @@ def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: if a name lies below another that has a value of its own.
     """
     found: dict[str, Any] = {}
-    for name, value in dotted.items():
+    # Outer names first: the parts of a mapping go into it, whichever was named first.
+    for name, value in sorted(dotted.items(), key=lambda item: item[0].count(".")):
         *parents, last = name.split(".")
         place = found
         for parent in parents:
@@ -102,5 +103,5 @@ def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
                     f"This run sets the parameter {name} and also {parent}, which it is a part of. "
                     "Start it again with one of the two."
                 )
-        place[last] = value
+        place[last] = dict(value) if isinstance(value, dict) else value
     return found
