@@ -17,7 +17,7 @@ test: test-fast  ## lint, types and all tests
 	$(BIN)/python -m pytest -m "$(SLOW)"
 
 test-fast: lint  ## the tests that need no Airflow running, no Docker and no browser
-	$(BIN)/python -m pytest -n auto -m "not ($(SLOW))"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not ($(SLOW))"
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check
