@@ -115,3 +115,23 @@ def test_a_dag_runs_once_at_a_time_if_its_runs_would_mix_their_data(
     project = make_project({"conf/base/catalog.yml": CATALOG.replace(", versioned: true", "")})
     runs, doc = parse(project, then)
     assert runs == 1 and "One run at a time" in doc and "`total`" in doc
+
+
+def test_a_task_asks_the_saver_of_a_transcoded_dataset_for_its_version(
+    make_project: MakeProject,
+) -> None:
+    pipeline = SALES.replace('"doubled", name', '"p@one", name').replace('"doubled"', '"p@two"')
+    catalog = CATALOG + (
+        "p@one: {type: json.JSONDataset, filepath: data/p.json, versioned: true}\n"
+        "p@two: {type: json.JSONDataset, filepath: data/p.json, versioned: true}\n"
+    )
+    files = {"src/shop/pipelines/sales/__init__.py": pipeline, "conf/base/catalog.yml": catalog}
+    then = """
+task = found["shop.sales"].get_task("second")
+class Instance:
+    def xcom_pull(self, task_ids):
+        assert task_ids == "first"
+        return {"p@one": {"location": "data/p.json", "version": "v1"}}
+print(json.dumps(task._upstream_versions({"ti": Instance()})))
+"""
+    assert parse(make_project(files), then) == {"p@two": "v1"}

@@ -86,7 +86,7 @@ def _load(project: Path) -> Structure:
 
 def _dag(pipeline: Pipeline, plan: Plan, structure: Structure, project: Path) -> DAG:
     datasets, settings = structure.datasets, plan.settings
-    saved_by = {dataset: task.task_id for task in plan.tasks for dataset in task.outputs}
+    saved_by = {untranscoded(name): task.task_id for task in plan.tasks for name in task.outputs}
     shared = shared_by_runs(plan.tasks, datasets)
     params = dict(leaves(settings.params))
     arguments: dict[str, Any] = {
@@ -122,9 +122,9 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure, project: Path) ->
                 pipeline=pipeline,
                 task=task,
                 producers={
-                    dataset: saved_by[dataset]
-                    for dataset in task.inputs
-                    if dataset in saved_by and datasets[dataset].versioned
+                    name: saved_by[untranscoded(name)]
+                    for name in task.inputs
+                    if untranscoded(name) in saved_by and datasets[name].versioned
                 },
                 templates={name: text for name, text in params.items() if "{{" in str(text)},
                 outlets=_assets(task, structure),
@@ -230,7 +230,7 @@ def _dag_doc(pipeline: Pipeline, shared: list[str]) -> str:
     alone = (
         "One run at a time: these datasets have one place for all runs. "
         "Make them `versioned`, or put `${runtime_params:airflow_run}` into their path: "
-        + ", ".join(f"`{name}`" for name in sorted(shared))
+        + ", ".join(f"`{name}`" for name in shared)
     )
     parts = [pipeline.doc, f"**Nodes**\n\n{nodes}", alone if shared else ""]
     return "\n\n".join(filter(None, parts))

@@ -11,7 +11,13 @@ from airflow.providers.common.compat.sdk import BaseOperator, Context
 
 from kedro_astro.plan import Task
 from kedro_astro.run import folder_of_run, nested, run_nodes, version_of_run
-from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER, Pipeline, Structure
+from kedro_astro.structure import (
+    RUN_FOLDER,
+    RUN_PARAMETER,
+    Pipeline,
+    Structure,
+    untranscoded,
+)
 
 
 class KedroOperator(BaseOperator):
@@ -89,8 +95,9 @@ class KedroOperator(BaseOperator):
         """Return the versions that this run's earlier tasks saved."""
         versions = {}
         for name, task_id in self.producers.items():
-            saved = context["ti"].xcom_pull(task_ids=task_id) or {}
-            if version := saved.get(name, {}).get("version"):
+            pulled = context["ti"].xcom_pull(task_ids=task_id) or {}
+            saved = {untranscoded(dataset): said for dataset, said in pulled.items()}
+            if version := saved.get(untranscoded(name), {}).get("version"):
                 versions[name] = version
             else:
                 self.log.warning(
