@@ -93,13 +93,13 @@ def test_ruff_has_nothing_to_say_about_the_output(tmp_path: Path) -> None:
 def test_git_takes_the_project_and_ignores_what_it_must(tmp_path: Path) -> None:
     project = scaffold(tmp_path / "p")
     for secret in ("conf/local/credentials.yml", "conf/airflow/credentials.yml", ".env"):
-        (project / secret).write_text("secret")
+        (project / secret).write_text("hunter2-planted")
     (project / "data/08_reporting/plot.png").write_text("made by a run")
     succeed(["git", "init", "--quiet"], project)
     succeed(["git", "add", "--all"], project)
     tracked = succeed(["git", "ls-files"], project).splitlines()
     assert "data/01_raw/penguins_raw.csv" in tracked and "conf/local/.gitkeep" in tracked
-    assert not [path for path in tracked if "secret" in (project / path).read_text()]
+    assert not [path for path in tracked if "hunter2" in (project / path).read_text()]
     assert "data/08_reporting/plot.png" not in tracked
 
 

@@ -43,6 +43,49 @@ def create_pipeline(**kwargs):
         node(compare, ["stamped", "kept"], "verdict", name="compare"),
     ])
 """
+SEASONS = """
+from pathlib import Path
+from uuid import uuid4
+from kedro.pipeline import node, pipeline
+def measure(season):
+    return [season, uuid4().hex]
+def judge(measured):
+    marker = Path("data") / f"{measured[0]}.marker"
+    if measured[0].startswith("stormy") and not marker.exists():
+        marker.touch()
+        raise OSError("the ship has to wait")
+    return measured
+def create_pipeline(**kwargs):
+    return pipeline([
+        node(measure, "params:season", "seasons.measured", name="measure"),
+        node(judge, "seasons.measured", "seasons.judged", name="judge"),
+    ])
+"""
+SEASONS_CATALOG = """
+"seasons.{name}": {type: json.JSONDataset, filepath: "data/{name}.json", versioned: true}
+"""
+SEASONS_SETTINGS = """
+seasons:
+  schedule: "@daily"
+  start_date: 2026-01-01
+  params: {season: "{{ ds }}"}
+  retries: 1
+  retry_delay: 0
+"""
+SECRET = "hunter2-planted"
+LEAKY = """
+from kedro.io import AbstractDataset
+class LeakyDataset(AbstractDataset):
+    def __init__(self, credentials):
+        self.password = credentials["password"]
+    def _load(self):
+        print(f"logging in with {self.password}")
+        raise ConnectionError(f"nobody answers to {self.password}")
+    def _save(self, data):
+        pass
+    def _describe(self):
+        return {"password": self.password}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +255,131 @@ def test_three_runs_at_once_never_mix_their_data(airflow: Airflow, project: Path
     assert max(starts) < min(ends)
 
 
+@pytest.fixture(scope="module")
+def seasons(airflow: Airflow, project: Path) -> str:
+    """A daily DAG with versioned data whose `judge` fails at the first try in stormy seasons."""
+    append(project / "conf/base/catalog.yml", SEASONS_CATALOG)
+    append(project / "conf/airflow/airflow.yml", SEASONS_SETTINGS)
+    (project / "conf/base/parameters_seasons.yml").write_text("season: none\n")
+    folder = project / "src/penguins/pipelines/seasons"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(SEASONS)
+    airflow.wait_for("the new DAG", lambda: "penguins.seasons" in airflow.dag_ids())
+    return "penguins.seasons"
+
+
+def saved_by(airflow: Airflow, project: Path, run_id: str, task_id: str) -> tuple[str, list]:
+    """The version that a task of the seasons saved, and what is in it."""
+    (said,) = airflow.saved("penguins.seasons", run_id, task_id).values()
+    location, version = str(said["location"]), str(said["version"])
+    file = project / location / version / Path(location).name
+    return version, json.loads(file.read_text())
+
+
+def test_airflows_own_retry_loads_what_its_run_saved(
+    airflow: Airflow, project: Path, seasons: str
+) -> None:
+    run_id = airflow.trigger(seasons, {"season": "stormy one"})
+    assert airflow.wait_for_run(seasons, run_id) == "success"
+    measured, judged = (saved_by(airflow, project, run_id, name) for name in ("measure", "judge"))
+    assert judged[0] == f"{measured[0]}-try002"
+    assert judged[1] == measured[1] and measured[1][0] == "stormy one"
+
+
+def test_clearing_a_task_and_what_comes_after_it(
+    airflow: Airflow, project: Path, seasons: str
+) -> None:
+    run_id = airflow.trigger(seasons, {"season": "calm"})
+    assert airflow.wait_for_run(seasons, run_id) == "success"
+    first = saved_by(airflow, project, run_id, "measure")
+    body = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["measure"]}
+    body |= {"only_failed": False, "include_downstream": True}
+    airflow.post(f"dags/{seasons}/clearTaskInstances", body)
+
+    def judged_again() -> tuple[str, list] | None:
+        if airflow.run_state(seasons, run_id) != "success":
+            return None
+        judged = saved_by(airflow, project, run_id, "judge")
+        return judged if judged[1] != first[1] else None
+
+    judged = airflow.wait_for("the second judgement", judged_again)
+    measured = saved_by(airflow, project, run_id, "measure")
+    assert judged[1] == measured[1]
+    assert first[0] < measured[0] and (project / "data/measured.json" / first[0]).is_dir()
+
+
+def test_a_backfill_gives_each_day_its_own_data(
+    airflow: Airflow, project: Path, seasons: str
+) -> None:
+    """Three runs at once, with the day as a parameter from airflow.yml."""
+    days = ["2026-01-02", "2026-01-03", "2026-01-04"]
+    interval = {"from_date": f"{days[0]}T00:00:00Z", "to_date": f"{days[-1]}T00:00:00Z"}
+    airflow.post("backfills", {"dag_id": seasons, "max_active_runs": 3, **interval})
+    runs = airflow.wait_for(
+        "the runs of the backfill",
+        lambda: airflow.get(f"dags/{seasons}/dagRuns?run_type=backfill")["dag_runs"],
+    )
+    assert len(runs) == 3
+    for found in runs:
+        run_id = found["dag_run_id"]
+        assert airflow.wait_for_run(seasons, run_id) == "success"
+        judged = saved_by(airflow, project, run_id, "judge")
+        assert judged[1] == saved_by(airflow, project, run_id, "measure")[1]
+        assert judged[1][0] == found["logical_date"][:10]
+
+
+def test_a_template_that_a_run_has_no_value_for(airflow: Airflow, seasons: str) -> None:
+    """Someone presses Trigger, and there is no date."""
+    run_id = airflow.trigger(seasons)
+    assert airflow.wait_for_run(seasons, run_id) == "failed"
+    (failed, _) = airflow.task_instances(seasons, run_id)
+    assert failed["try_number"] == 1  # It would not be better a second time.
+    log = json.dumps(airflow.task_log(seasons, run_id, "measure"))
+    assert "sets the parameter season to '{{ ds }}'" in log and "logical date" in log
+
+
+def test_a_pipeline_that_waits_for_anothers_data(airflow: Airflow, project: Path) -> None:
+    """Of both DAGs that save `metrics`; here it is cleared in none of the runs before."""
+    add_pipeline(project, "waiting", "return len(penguins)")
+    append(project / "conf/airflow/airflow.yml", "\nwaiting: {schedule: {assets: [metrics]}}\n")
+    airflow.wait_for(
+        "the schedule",
+        lambda: (
+            "penguins.waiting" in airflow.dag_ids()
+            and "sset" in airflow.get("dags/penguins.waiting")["timetable_summary"]
+        ),
+    )
+    airflow.trigger("penguins.data_science")
+    runs = airflow.wait_for(
+        "the run that waits", lambda: airflow.get("dags/penguins.waiting/dagRuns")["dag_runs"]
+    )
+    assert runs[0]["run_type"] == "asset_triggered"
+    assert airflow.wait_for_run("penguins.waiting", runs[0]["dag_run_id"]) == "success"
+
+
+def test_a_planted_secret_is_in_no_log_and_no_database(airflow: Airflow, project: Path) -> None:
+    """Even where a dataset prints it and puts it into its error."""
+    (project / "src/penguins/leaky.py").write_text(LEAKY)
+    (project / "conf/airflow/credentials.yml").write_text(f"store: {{password: {SECRET}}}\n")
+    catalog = "\nleaked: {type: penguins.leaky.LeakyDataset, credentials: store}\n"
+    append(project / "conf/base/catalog.yml", catalog)
+    nodes = add_pipeline(project, "leaking", "return 1")
+    pipeline = nodes.with_name("pipeline.py")
+    pipeline.write_text(pipeline.read_text().replace("'penguins'", "'leaked'"))
+    airflow.wait_for("the new DAG", lambda: "penguins.leaking" in airflow.dag_ids())
+    run_id = airflow.trigger("penguins.leaking")
+    assert airflow.wait_for_run("penguins.leaking", run_id) == "failed"
+    log = json.dumps(airflow.task_log("penguins.leaking", run_id, "leaking_node"))
+    assert "logging in with ***" in log and "nobody answers to ***" in log
+    found = {
+        file.name
+        for file in (project / ".kedro-astro").rglob("*")
+        if file.is_file() and SECRET.encode() in file.read_bytes()
+    }
+    # Airflow 3.3's LocalExecutor repeats tasks' lines, unmasked, in the scheduler's own output.
+    assert found <= {"standalone.log"}
+
+
 def test_templates_are_for_airflow_yml_and_not_for_trigger_forms(
     airflow: Airflow, project: Path
 ) -> None:
@@ -327,6 +495,10 @@ def test_make_demo() -> None:
     assert processes_of(ROOT / "build" / "demo") == []
     plot = ROOT / "build/demo/data/08_reporting/penguin_plot.png"
     assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def append(file: Path, text: str) -> None:
+    file.write_text(file.read_text() + text)
 
 
 def add_pipeline(project: Path, name: str, body: str) -> Path:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from pathlib import Path
 
 import pytest
 from projects import FILES, MakeProject
+
+# Airflow reads its settings there when it is imported, and makes folders: not in the user's own.
+os.environ["AIRFLOW_HOME"] = str(Path(__file__).parents[2] / "build" / "airflow")
 
 
 @pytest.fixture

@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from kedro.framework.project import pipelines
+
+KEDRO_LOADS_ONE_ALONE = pytest.mark.skipif(
+    not hasattr(pipelines, "set_requested"),
+    reason="Kedro 1.4 loads all pipelines or none: its registry has no `set_requested`",
+)
+
 PYPROJECT = """
 [tool.kedro]
 package_name = "shop"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from kedro_astro import cli
-from projects import CATALOG, REGISTRY, SALES, MakeProject
+from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, MakeProject
 
 
 @pytest.fixture
@@ -44,6 +44,7 @@ def test_list_as_json(make_project: MakeProject, kedro_astro) -> None:
     }
 
 
+@KEDRO_LOADS_ONE_ALONE
 def test_list_of_a_broken_project_shows_what_there_is_and_fails(
     make_project: MakeProject, kedro_astro
 ) -> None:
@@ -54,7 +55,7 @@ def test_list_of_a_broken_project_shows_what_there_is_and_fails(
 
 
 def test_check_of_a_good_project(make_project: MakeProject, kedro_astro) -> None:
-    done = kedro_astro(make_project(), "check")
+    done = kedro_astro(make_project({"data/raw.json": "1"}), "check")
     assert (done.exit_code, done.output) == (0, "2 pipelines, 0 findings\n")
 
 
@@ -68,7 +69,7 @@ def test_check_finds_what_nobody_leaves_behind(make_project: MakeProject, kedro_
 
 def test_check_finds_what_a_target_could_not_share(make_project: MakeProject, kedro_astro) -> None:
     catalog = CATALOG.replace("data/total.json", "s3://bucket/total.json")
-    project = make_project({"conf/base/catalog.yml": catalog})
+    project = make_project({"conf/base/catalog.yml": catalog, "data/raw.json": "1"})
     assert kedro_astro(project, "check").exit_code == 0
     done = kedro_astro(project, "check", "--target", "astro", "--json")
     assert done.exit_code == 1
@@ -97,3 +98,30 @@ def test_check_warns_of_runs_that_would_mix_their_data(
     assert done.exit_code == 0
     assert "warning: sales: airflow.yml allows 3 runs at once" in done.output
     assert "total" in done.output and "airflow_run" in done.output
+
+
+def test_check_finds_files_that_nobody_put_there(make_project: MakeProject, kedro_astro) -> None:
+    done = kedro_astro(make_project({"data/raw.json": "1"}), "check")
+    assert done.output == "2 pipelines, 0 findings\n"
+    project = make_project({"conf/base/catalog.yml": CATALOG.replace("data/raw", "data/rwa")})
+    done = kedro_astro(project, "check")
+    assert done.exit_code == 0  # Data need not be where a check is run, in CI for example.
+    assert "warning: nothing is at data/rwa.json, where node first looks for raw" in done.output
+
+
+def test_check_shows_parameters_that_no_form_can_hold(
+    make_project: MakeProject, kedro_astro
+) -> None:
+    files = {"conf/base/parameters.yml": "depth: .nan\n", "data/raw.json": "1"}
+    done = kedro_astro(make_project(files), "check")
+    assert "warning: the parameter depth is in no trigger form: nan is no number" in done.output
+
+
+def test_an_environment_that_is_not_there(
+    make_project: MakeProject, kedro_astro, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To Kedro it is a configuration that says nothing: data would silently stay in memory."""
+    monkeypatch.setenv("KEDRO_ENV", "prod")
+    done = kedro_astro(make_project(), "check")
+    assert done.exit_code == 1
+    assert "error: The folder conf/prod is not there" in done.output

@@ -17,7 +17,6 @@ def test_a_parse_imports_neither_kedro_nor_the_project(
     manifest.load(project)
     then = """
 heavy = {"kedro", "shop", "pandas", "rich", "omegaconf"} & {m.split(".")[0] for m in sys.modules}
-import airflow.sdk
 print(json.dumps({"dags": sorted(found), "heavy": sorted(heavy)}))
 """
     got = parse_afresh(project, then, tmp_path)
@@ -42,8 +41,8 @@ def test_two_parses_make_the_same_dag_version(make_project: MakeProject, tmp_pat
     """A DAG that serializes differently at each parse is a new version in Airflow each time."""
     project = make_project()
     then = """
-from airflow.serialization.serialized_objects import DagSerialization
-dags = {k: DagSerialization.to_dict(v)["dag"] for k, v in found.items()}
+from airflow.serialization.serialized_objects import BaseSerialization
+dags = {k: BaseSerialization.serialize(v)["__var"] for k, v in found.items()}
 print(json.dumps({"dags": dags}, sort_keys=True))
 """
     first = parse_afresh(project, then, tmp_path, PYTHONHASHSEED="1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kedro_astro.manifest import load
 from kedro_astro.structure import Dataset, Node
-from projects import CATALOG, REGISTRY, SALES, MakeProject
+from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, MakeProject
 
 
 def test_pipelines_nodes_and_datasets(make_project: MakeProject) -> None:
@@ -118,6 +118,7 @@ def test_a_pipeline_that_kedro_skips_with_a_warning_is_a_problem(
     assert "in src/shop/pipelines/broken/__init__.py:1" in problem
 
 
+@KEDRO_LOADS_ONE_ALONE
 def test_the_other_pipelines_are_read_when_one_is_broken(make_project: MakeProject) -> None:
     """The registry asks for errors, so Kedro itself gives up on all of them."""
     more = SALES.replace("total", "more").replace("first", "third").replace("second", "fourth")
@@ -213,3 +214,40 @@ def test_a_dataset_of_one_run_is_told_from_a_lasting_one(make_project: MakeProje
     datasets = load(make_project({"conf/base/catalog.yml": catalog})).datasets
     assert datasets["doubled"].of_one_run and not datasets["total"].of_one_run
     assert datasets["doubled"].location == "data/<run>/doubled.json"
+
+
+def test_pipelines_made_of_others(make_project: MakeProject) -> None:
+    """A modular registry: one pipeline used twice under namespaces, and sums of pipelines."""
+    registry = """
+    from kedro.framework.project import find_pipelines
+    from kedro.pipeline import pipeline
+    def register_pipelines():
+        pipelines = find_pipelines(raise_errors=True)
+        for shop in ("north", "south"):
+            pipelines[shop] = pipeline(
+                pipelines["sales"], namespace=shop, inputs={"raw"}, parameters=set()
+            )
+        pipelines["both"] = pipelines["north"] + pipelines["south"]
+        pipelines["__default__"] = pipelines["both"] + pipelines["sales"]
+        return pipelines
+    """
+    catalog = CATALOG + '"{shop}.total": {type: json.JSONDataset, filepath: "data/{shop}.json"}\n'
+    files = {"src/shop/pipeline_registry.py": registry, "conf/base/catalog.yml": catalog}
+    structure = load(make_project(files))
+    assert structure.problems == ()
+    nodes = {p.name: [node.name for node in p.nodes] for p in structure.pipelines}
+    assert nodes["both"] == ["north.first", "south.first", "north.second", "south.second"]
+    assert sorted(nodes["__default__"]) == sorted([*nodes["both"], "first", "second"])
+    assert structure.datasets["south.total"].location == "data/south.json"
+    # Only what Kedro makes of the folder's name alone may be loaded by that name alone.
+    assert [p.name for p in structure.pipelines if p.alone] == ["sales"]
+
+
+@pytest.mark.parametrize("kind", ["PartitionedDataset", "IncrementalDataset"])
+def test_partitioned_datasets(make_project: MakeProject, kind: str) -> None:
+    parts = (
+        f"doubled: {{type: partitions.{kind}, path: data/parts, filename_suffix: .json, "
+        "dataset: {type: json.JSONDataset}}\n"
+    )
+    structure = load(make_project({"conf/base/catalog.yml": CATALOG + parts}))
+    assert structure.datasets["doubled"] == Dataset(f"partitions.{kind}", True, "data/parts")

@@ -15,17 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
-from kedro_astro.errors import CrossingError
+from kedro_astro.errors import CrossingError, KedroAstroError
 from kedro_astro.plan import (
     MAX_ID,
     Grouping,
+    Plan,
     airflow_id,
     dag_id,
     node_dependencies,
+    plan_all,
     tasks,
 )
 from kedro_astro.settings_values import GROUPINGS
-from kedro_astro.structure import Dataset, Node, Pipeline, untranscoded
+from kedro_astro.structure import Dataset, Node, Pipeline, Structure, untranscoded
 
 FILE = Dataset("pickle.PickleDataset", persistent=True, location="data/x.pickle")
 MEMORY = Dataset("MemoryDataset", persistent=False)
@@ -287,3 +289,14 @@ def test_names_that_airflow_refuses_get_a_stand_in(name: str) -> None:
 @given(st.lists(st.text(min_size=1), min_size=2, unique=True))
 def test_no_two_names_share_an_id(names: list[str]) -> None:
     assert len({airflow_id(name) for name in names}) == len(names)
+
+
+def test_two_pipelines_never_share_a_dag() -> None:
+    """One may be called just like the stand-in of another."""
+    stand_in = airflow_id("a b")
+    node = Node("one", (), ("made",))
+    pipelines = (Pipeline(stand_in, (node,)), Pipeline("a b", (node,)))
+    plans = plan_all(Structure("shop", "Shop", "", pipelines, {}))
+    assert isinstance(plans[stand_in], Plan)
+    assert isinstance(plans["a b"], KedroAstroError)
+    assert f"shop.{stand_in}" in str(plans["a b"]) and "dag_id" in str(plans["a b"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from parsing import SHIM
-from projects import CATALOG, REGISTRY, SALES, MakeProject
+from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, MakeProject
 
 RUN = """
 import json, logging, sys
@@ -54,7 +54,7 @@ HOOKS = (Tell(),)
 
 def run(project: Path, **given: Any) -> subprocess.CompletedProcess[str]:
     given = {"nodes": ["first", "second"], "load_versions": {}, "runtime_params": {}, **given}
-    given = {"pipeline": "sales", "save_version": "2026-01-01T00.00.00.000Z", **given}
+    given = {"pipeline": "sales", "run_id": "2026-01-01T00.00.00.000Z", **given}
     return subprocess.run(
         [sys.executable, "-c", RUN, str(project), json.dumps(given)],
         env={**os.environ, "PYTHONPATH": str(SHIM)},
@@ -120,6 +120,7 @@ def test_a_config_loader_of_the_projects_own(make_project: MakeProject) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@KEDRO_LOADS_ONE_ALONE
 def test_another_pipeline_that_is_broken_does_not_matter(make_project: MakeProject) -> None:
     files = {"src/shop/pipelines/more/__init__.py": "x = (", "data/raw.json": "21"}
     project = make_project(files)
@@ -153,8 +154,32 @@ def test_a_run_loads_the_version_it_is_told(make_project: MakeProject) -> None:
     files = {"src/shop/pipelines/sales/__init__.py": reader, "conf/base/catalog.yml": catalog}
     project = make_project({**files, "data/raw.json": "21"})
     first, later = "2026-01-01T00.00.00.000Z", "2026-02-01T00.00.00.000Z"
-    assert run(project, nodes=["first"], save_version=first).returncode == 0
+    assert run(project, nodes=["first"], run_id=first).returncode == 0
     (project / "data/raw.json").write_text("1")
-    assert run(project, nodes=["first"], save_version=later).returncode == 0
+    assert run(project, nodes=["first"], run_id=later).returncode == 0
     assert run(project, nodes=["second"], load_versions={"total": first}).returncode == 0
     assert json.loads((project / "data/end.json").read_text()) == 84
+
+
+def test_partitions_that_one_task_saves_are_what_another_loads(make_project: MakeProject) -> None:
+    pipeline = """
+    from kedro.pipeline import node, pipeline
+    def split(x):
+        return {"tens": x // 10, "ones": lambda: x % 10}
+    def join(parts):
+        return {name: load() for name, load in sorted(parts.items())}
+    def create_pipeline(**kwargs):
+        return pipeline([
+            node(split, "raw", "parts", name="first"), node(join, "parts", "total", name="second")
+        ])
+    """
+    catalog = CATALOG + (
+        "parts: {type: partitions.PartitionedDataset, path: data/parts, filename_suffix: .json, "
+        "dataset: {type: json.JSONDataset}}\n"
+    )
+    files = {"src/shop/pipelines/sales/__init__.py": pipeline, "conf/base/catalog.yml": catalog}
+    project = make_project({**files, "data/raw.json": "42"})
+    for name in ("first", "second"):
+        done = run(project, nodes=[name])
+        assert done.returncode == 0, done.stderr
+    assert total(project) == {"ones": 2, "tens": 4}

@@ -11,8 +11,8 @@ from projects import CATALOG, MakeProject
 
 SECRET = "hunter2-planted"
 SERIALIZED = """
-from airflow.serialization.serialized_objects import DagSerialization
-print(json.dumps({k: DagSerialization.to_dict(v) for k, v in found.items()}, default=str))
+from airflow.serialization.serialized_objects import BaseSerialization
+print(json.dumps({k: BaseSerialization.serialize(v) for k, v in found.items()}, default=str))
 """
 
 

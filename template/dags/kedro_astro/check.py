@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kedro_astro.errors import KedroAstroError
@@ -28,12 +28,18 @@ class Finding:
     what: str
 
 
-def findings(structure: Structure, plans: Plans, target: str | None = None) -> list[Finding]:
+def findings(
+    structure: Structure,
+    plans: Plans,
+    exists: Callable[[str], bool],
+    target: str | None = None,
+) -> list[Finding]:
     """Return what is wrong with a project, errors first.
 
     Args:
         structure: the project.
         plans: the tasks of each pipeline, or why it has none.
+        exists: whether there is something at a path in the project.
         target: one of `TARGETS` to also look for data that its workers could not share.
     """
     found = [
@@ -44,6 +50,8 @@ def findings(structure: Structure, plans: Plans, target: str | None = None) -> l
             if isinstance(plan, KedroAstroError)
         ),
         *_never_saved(structure),
+        *_not_there(structure, exists),
+        *_no_fields(structure),
         *_surprises(plans),
         *_mixed_runs(structure, plans),
         *(_not_shared(structure) if target else ()),
@@ -68,6 +76,31 @@ def _never_saved(structure: Structure) -> Iterator[Finding]:
                         "no other run leaves behind. Declare it in conf/base/catalog.yml, or run a "
                         "pipeline that makes it too.",
                     )
+
+
+def _not_there(structure: Structure, exists: Callable[[str], bool]) -> Iterator[Finding]:
+    """Files that the project loads, no pipeline saves, and nobody has put there."""
+    nodes = [node for pipeline in structure.pipelines for node in pipeline.nodes]
+    made = {untranscoded(name) for node in nodes for name in node.outputs}
+    needed = {name: node.name for node in reversed(nodes) for name in node.inputs}
+    for name, dataset in structure.datasets.items():
+        path = dataset.location
+        if name not in needed or untranscoded(name) in made or dataset.of_one_run:
+            continue
+        if path and "://" not in path and not exists(path):
+            yield Finding(
+                "warning",
+                "",
+                f"nothing is at {path}, where node {needed[name]} looks for {name}, and no "
+                "pipeline saves it. Put it there, or correct the path in conf/base/catalog.yml.",
+            )
+
+
+def _no_fields(structure: Structure) -> Iterator[Finding]:
+    for name, reason in structure.left_out.items():
+        yield Finding(
+            "warning", "", f"the parameter {name} is in no trigger form: {reason}. Nodes have it."
+        )
 
 
 def _surprises(plans: Plans) -> Iterator[Finding]:

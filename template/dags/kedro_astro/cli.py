@@ -78,8 +78,10 @@ def check(target: str | None, as_json: bool) -> None:
     from kedro_astro.check import findings
     from kedro_astro.plan import plan_all
 
-    structure = _structure()
-    found = findings(structure, plan_all(structure), target)
+    structure, project = _structure(), _project()
+    found = findings(
+        structure, plan_all(structure), exists=lambda path: (project / path).exists(), target=target
+    )
     if as_json:
         click.echo(json.dumps([vars(finding) for finding in found], indent=2))
     else:

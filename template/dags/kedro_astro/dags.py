@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,34 +12,30 @@ from urllib.parse import quote
 from airflow.providers.common.compat.sdk import (
     DAG,
     Asset,
+    AssetAll,
+    AssetAny,
     Param,
     TaskGroup,
     conf,
     get_parsing_context,
 )
 
-from kedro_astro.errors import BrokenProjectError, StillReadingError
+from kedro_astro.dotted import Callback, imported
+from kedro_astro.errors import (
+    BrokenProjectError,
+    KedroAstroError,
+    RefusedDagError,
+    SettingsError,
+    StillReadingError,
+)
 from kedro_astro.manifest import STILL_READING, load
 from kedro_astro.operators import KedroOperator
+from kedro_astro.parameters import leaves
 from kedro_astro.plan import Plan, Task, airflow_id, plan_all, shared_by_runs
-from kedro_astro.settings_values import Callback
-from kedro_astro.structure import (
-    Dataset,
-    Pipeline,
-    Structure,
-    is_parameter,
-    leaves,
-    untranscoded,
-)
-
-JSON_TYPES = {
-    bool: "boolean",
-    int: "integer",
-    float: "number",
-    str: "string",
-    list: "array",
-    dict: "object",
-}
+from kedro_astro.run import PIPELINE_HOOKS
+from kedro_astro.settings_times import Assets, Schedule
+from kedro_astro.structure import Pipeline, Structure, untranscoded
+from kedro_astro.ui import dag_doc, display_name, form, task_doc
 
 
 def build_dags(project: Path) -> dict[str, DAG]:
@@ -51,14 +47,8 @@ def build_dags(project: Path) -> dict[str, DAG]:
     Args:
         project: the folder that holds `pyproject.toml`.
     """
-    structure = _load(project)
-    pipelines = {pipeline.name: pipeline for pipeline in structure.pipelines}
-    plans = plan_all(structure, wanted=get_parsing_context().dag_id)
-    return {
-        plan.dag_id: _dag(pipelines[name], plan, structure, project)
-        for name, plan in plans.items()
-        if isinstance(plan, Plan)
-    }
+    built = _built(_load(project), project, wanted=get_parsing_context().dag_id)
+    return {dag.dag_id: dag for dag in built if isinstance(dag, DAG)}
 
 
 def raise_problems(project: Path) -> None:
@@ -73,10 +63,30 @@ def raise_problems(project: Path) -> None:
     structure = _load(project)
     if structure.problems == (STILL_READING,):
         raise StillReadingError(kept=len(structure.pipelines))
-    plans = plan_all(structure)
-    refused = [f"  {plan}" for plan in plans.values() if not isinstance(plan, Plan)]
+    built = list(_built(structure, project))
+    refused = [f"  {dag}" for dag in built if isinstance(dag, KedroAstroError)]
     if problems := [*structure.problems, *refused]:
-        raise BrokenProjectError(problems, kept=len(plans) - len(refused))
+        raise BrokenProjectError(problems, kept=len(built) - len(refused))
+
+
+def _built(
+    structure: Structure, project: Path, wanted: str | None = None
+) -> Iterator[DAG | KedroAstroError]:
+    """Yield each pipeline's DAG, or why it has none: one that fails must not take the others."""
+    pipelines = {pipeline.name: pipeline for pipeline in structure.pipelines}
+    for name, plan in plan_all(structure, wanted).items():
+        if not isinstance(plan, Plan):
+            yield plan
+            continue
+        try:
+            dag = _dag(pipelines[name], plan, structure, project)
+            dag.validate()  # type: ignore[no-untyped-call]
+        except KedroAstroError as error:
+            yield error
+        except Exception as error:
+            yield RefusedDagError(name, error)
+        else:
+            yield dag
 
 
 def _load(project: Path) -> Structure:
@@ -89,23 +99,28 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure, project: Path) ->
     saved_by = {untranscoded(name): task.task_id for task in plan.tasks for name in task.outputs}
     shared = shared_by_runs(plan.tasks, datasets)
     params = dict(leaves(settings.params))
+    source = str(project / structure.sources[0])
     arguments: dict[str, Any] = {
         "description": f"Kedro pipeline {pipeline.name} of {structure.project_name}",
-        "schedule": None,
         "catchup": False,
         # Airflow 2 wants one for each schedule. Without catchup it makes no run for the past.
         "start_date": datetime(2020, 1, 1, tzinfo=timezone.utc),
         # What has one place for all runs would be mixed by two runs at once.
         **({"max_active_runs": 1} if shared else {}),
         **settings.dag,
+        "schedule": _schedule(settings.dag.get("schedule"), structure.package_name, source),
         "tags": ["kedro", structure.package_name, *settings.dag.get("tags", ())],
     }
     allowed = settings.dag_id or airflow_id(pipeline.name) == pipeline.name
+    alone = shared if arguments.get("max_active_runs") == 1 else []
+    fields = form(pipeline, structure.parameters, params)
     with DAG(
         dag_id=plan.dag_id,
         dag_display_name=plan.dag_id if allowed else pipeline.name,
-        doc_md=_dag_doc(pipeline, shared if arguments.get("max_active_runs") == 1 else []),
-        params=_form(pipeline, structure.parameters, params),
+        doc_md=dag_doc(pipeline, alone, structure.left_out),
+        params={name: Param(**field) for name, field in fields.items()},
+        # `kedro_dags.py` says which DAGs there are; `kedro_problems.py` builds them to see.
+        auto_register=False,
         **arguments,
     ) as dag:
         groups = _task_groups(plan.tasks)
@@ -115,12 +130,13 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure, project: Path) ->
             prefix = f"{group.group_id}." if group else ""
             operators[task.task_id] = KedroOperator(
                 task_id=task.task_id.removeprefix(prefix),
-                task_display_name=_display_name(task).removeprefix(prefix),
+                task_display_name=display_name(task).removeprefix(prefix),
                 task_group=group or dag.task_group,
                 project=project,
                 structure=structure,
                 pipeline=pipeline,
                 task=task,
+                hooks=PIPELINE_HOOKS if settings.pipeline_hooks == "task" else (task.hook,),
                 producers={
                     name: saved_by[untranscoded(name)]
                     for name in task.inputs
@@ -128,52 +144,61 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure, project: Path) ->
                 },
                 templates={name: text for name, text in params.items() if "{{" in str(text)},
                 outlets=_assets(task, structure),
-                doc_md=_task_doc(task, datasets),
-                **_importable(plan.arguments[task.task_id], project / structure.sources[0]),
+                doc_md=task_doc(task, datasets),
+                **_importable(plan.arguments[task.task_id], source),
             )
     for task in plan.tasks:
         operators[task.task_id].set_upstream([operators[before] for before in task.upstream])
     return dag
 
 
-def _importable(arguments: Mapping[str, Any], source: Path) -> dict[str, Any]:
+def _schedule(said: str | Schedule | None, package: str, source: str) -> Any:
+    """Return what Airflow takes as a schedule.
+
+    Raises:
+        SettingsError: if the timetable that `airflow.yml` names is none.
+    """
+    if not isinstance(said, Schedule):
+        return said
+    if said.cron:
+        # Not at the top: a task's process has no other need of it.
+        from airflow.timetables.trigger import CronTriggerTimetable
+
+        return CronTriggerTimetable(said.cron, timezone=said.timezone or "UTC")
+    if said.assets:
+        return _condition(said.assets, package)
+    path = said.timetable or ""
+    found = imported(path, source, "timetable")
+    try:
+        return found(**said.arguments) if callable(found) else found
+    except TypeError as error:
+        raise SettingsError(
+            f"airflow.yml names the timetable {path}, which cannot be made of the arguments "
+            f"{', '.join(said.arguments) or 'none'}: {error}. Correct them under `arguments`."
+        ) from error
+
+
+def _condition(assets: Assets, package: str) -> Any:
+    parts = [
+        _condition(part, package) if isinstance(part, Assets) else _asset(part, package)
+        for part in assets.of
+    ]
+    return (AssetAll if assets.operator == "all" else AssetAny)(*parts)
+
+
+def _asset(name: str, package: str) -> Asset:
+    """Return a dataset's asset, whose URI is the same on every machine; or that of a URI."""
+    if "://" in name:
+        return Asset(uri=name)
+    return Asset(uri=f"kedro://{package}/{quote(untranscoded(name), safe='')}")
+
+
+def _importable(arguments: Mapping[str, Any], source: str) -> dict[str, Any]:
     """Return the arguments with callbacks that know where the user's packages are."""
     return {
-        name: replace(value, source=str(source)) if isinstance(value, Callback) else value
+        name: replace(value, source=source) if isinstance(value, Callback) else value
         for name, value in arguments.items()
     }
-
-
-def _form(
-    pipeline: Pipeline, parameters: Mapping[str, Any], said: Mapping[str, Any]
-) -> dict[str, Param]:
-    """Return the parameters that the pipeline's nodes use, and those that `airflow.yml` says for
-    it, typed by their value."""
-    inputs = {name for node in pipeline.nodes for name in node.inputs if is_parameter(name)}
-    used = {name.partition(":")[2] for name in inputs}
-    shown = {
-        name: value
-        for name, value in parameters.items()
-        if "parameters" in inputs
-        or any(name == part or name.startswith(f"{part}.") for part in used)
-    }
-    return {
-        name: Param(
-            value,
-            type=_json_types(value, parameters.get(name, value)),
-            section=name.rpartition(".")[0] or None,
-        )
-        for name, value in sorted({**shown, **said}.items())
-    }
-
-
-def _json_types(*values: Any) -> str | list[str]:
-    """Return the JSON type that all values have, or all their types: `airflow.yml` may say a
-    template, which is text, for a number."""
-    types = sorted({JSON_TYPES.get(type(value), "null") for value in values})
-    if types == ["null"]:
-        return ["null", "string"]
-    return types[0] if len(types) == 1 else types
 
 
 def _task_groups(planned: Iterable[Task]) -> dict[str, TaskGroup]:
@@ -205,50 +230,9 @@ def _group_of(task: Task, groups: Mapping[str, TaskGroup]) -> str:
     return next((n for n in inner_first if n in groups and task.task_id.startswith(f"{n}.")), "")
 
 
-def _display_name(task: Task) -> str:
-    """Return the task's id, or the node's own name where Airflow does not allow that as an id."""
-    name = task.nodes[0].name
-    return name if len(task.nodes) == 1 and task.task_id == airflow_id(name) else task.task_id
-
-
 def _assets(task: Task, structure: Structure) -> list[Asset]:
-    """Return what the task saves for all runs, under URIs that stay the same on every machine."""
+    """Return what the task saves for all runs."""
     lasting = {
         untranscoded(name) for name in task.outputs if not structure.datasets[name].of_one_run
     }
-    return [
-        Asset(uri=f"kedro://{structure.package_name}/{quote(name, safe='')}")
-        for name in sorted(lasting)
-    ]
-
-
-def _dag_doc(pipeline: Pipeline, shared: list[str]) -> str:
-    nodes = "\n".join(
-        f"- `{node.name}`" + (f": {node.doc.partition(chr(10))[0]}" if node.doc else "")
-        for node in pipeline.nodes
-    )
-    alone = (
-        "One run at a time: these datasets have one place for all runs. "
-        "Make them `versioned`, or put `${runtime_params:airflow_run}` into their path: "
-        + ", ".join(f"`{name}`" for name in shared)
-    )
-    parts = [pipeline.doc, f"**Nodes**\n\n{nodes}", alone if shared else ""]
-    return "\n\n".join(filter(None, parts))
-
-
-def _task_doc(task: Task, datasets: Mapping[str, Dataset]) -> str:
-    """Return what a task runs, loads and saves, as Markdown."""
-
-    def listed(names: tuple[str, ...]) -> str:
-        return "\n".join(
-            f"- `{name}` ({datasets[name].type}"
-            + (f", `{datasets[name].location}`)" if datasets[name].location else ")")
-            for name in names
-        )
-
-    parts = {
-        "Nodes": "\n\n".join(f"`{node.name}`\n\n{node.doc}".strip() for node in task.nodes),
-        "Loads": listed(task.inputs),
-        "Saves": listed(task.outputs),
-    }
-    return "\n\n".join(f"**{title}**\n\n{text}" for title, text in parts.items() if text)
+    return [_asset(name, structure.package_name) for name in sorted(lasting)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
 import re
 import sys
 import warnings
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro_astro.diagnose import describe, describe_skipped
+from kedro_astro.errors import KedroAstroError, MissingEnvironmentError
+from kedro_astro.parameters import for_form
 from kedro_astro.plan import dag_id
 from kedro_astro.project import kedro_env, prepare_kedro
 from kedro_astro.settings import normalise
@@ -25,15 +26,12 @@ from kedro_astro.structure import (
     Pipeline,
     Structure,
     is_parameter,
-    leaves,
     nothing,
+    untranscoded,
 )
 
 if TYPE_CHECKING:
     from kedro.io import CatalogConfigResolver
-
-MAX_PARAMETER = 10_000
-"""Characters of JSON up to which a parameter can be set in a trigger form."""
 
 MEMORY_DATASETS = ("MemoryDataset", "SharedMemoryDataset")
 """Classes whose data ends with the process. Compared without their module: the catalog may write
@@ -56,6 +54,8 @@ def discover(project: Path) -> Structure:
     prepare_kedro()
     try:
         return _read(project, kedro_env(project))
+    except KedroAstroError as error:
+        return nothing(f"  {error}")
     except Exception as error:
         return nothing(describe(error, project))
 
@@ -73,15 +73,14 @@ def _read(project: Path, env: str | None) -> Structure:
         runtime_params={RUN_PARAMETER: RUN_FOLDER},
         **settings.CONFIG_LOADER_ARGS,
     )
+    for name in (loader.base_env, loader.env or loader.default_run_env):
+        # To Kedro a folder that is not there is a section of the configuration that is not there.
+        if name and not Path(loader.conf_source, name).is_dir():
+            raise MissingEnvironmentError(_relative(Path(loader.conf_source, name), project))
     catalog = _without_credentials(_section(loader, "catalog"))
-    parameters = {
-        name: value
-        for name, value in leaves(_section(loader, "parameters"))
-        if name != RUN_PARAMETER and _is_json(value)
-    }
+    parameters, left_out = for_form(_section(loader, "parameters"))
     resolver = CatalogConfigResolver(catalog, None, DataCatalog.default_runtime_patterns)
     pipelines, broken = _registered(project, metadata.package_name)
-    settings_, wrong = _settings(loader, project, metadata.package_name, pipelines, bool(broken))
     names = {
         name
         for pipeline in pipelines
@@ -89,13 +88,18 @@ def _read(project: Path, env: str | None) -> Structure:
         for name in (*node.inputs, *node.outputs)
         if not is_parameter(name)
     }
+    datasets = {name: _dataset(name, resolver, project) for name in sorted(names)}
+    settings_, wrong = _settings(
+        loader, project, metadata.package_name, pipelines, datasets, bool(broken)
+    )
     return Structure(
         package_name=metadata.package_name,
         project_name=metadata.project_name,
         env=env or "",
         pipelines=pipelines,
-        datasets={name: _dataset(name, resolver, project) for name in sorted(names)},
+        datasets=datasets,
         parameters=parameters,
+        left_out=left_out,
         settings=settings_,
         sources=(_relative(metadata.source_dir, project), settings.CONF_SOURCE, "pyproject.toml"),
         problems=(*broken, *wrong),
@@ -103,7 +107,12 @@ def _read(project: Path, env: str | None) -> Structure:
 
 
 def _settings(
-    loader: Any, project: Path, package: str, pipelines: Sequence[Pipeline], some_missing: bool
+    loader: Any,
+    project: Path,
+    package: str,
+    pipelines: Sequence[Pipeline],
+    datasets: Mapping[str, Dataset],
+    some_missing: bool,
 ) -> tuple[Mapping[str, Any] | None, list[str]]:
     """Return what `airflow.yml` says and what is wrong with it.
 
@@ -119,10 +128,16 @@ def _settings(
         _relative(file, project) for folder in folders for file in folder.glob("airflow*.y*ml")
     ]
     ids = {pipeline.name: dag_id(package, pipeline.name) for pipeline in pipelines}
+    lasting = {
+        untranscoded(name)
+        for pipeline in pipelines
+        for node in pipeline.nodes
+        for name in node.outputs
+        if datasets[name].persistent and not datasets[name].of_one_run
+    }
+    source = " or ".join(files) or "airflow.yml"
     # What names a pipeline that could not be read is not wrong.
-    wrong = (
-        [] if some_missing else problems(raw, pipelines, " or ".join(files) or "airflow.yml", ids)
-    )
+    wrong = [] if some_missing else problems(raw, pipelines, source, ids, lasting)
     return (None if wrong else normalise(raw)), [f"  {text}" for text in wrong]
 
 
@@ -210,13 +225,6 @@ def _section(loader: Mapping[str, Any], name: str) -> dict[str, Any]:
         return dict(loader[name])
     except MissingConfigException:
         return {}
-
-
-def _is_json(value: Any) -> bool:
-    try:
-        return len(json.dumps(value, allow_nan=False)) <= MAX_PARAMETER
-    except (TypeError, ValueError):
-        return False
 
 
 def _node(node: Any) -> Node:

@@ -32,6 +32,21 @@ class BrokenProjectError(KedroAstroError):
         )
 
 
+class MissingEnvironmentError(KedroAstroError):
+    """A folder of the configuration is not there.
+
+    Args:
+        folder: relative to the project.
+    """
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(
+            f"The folder {folder} is not there, so nothing of the configuration can be read. Make "
+            "it (it may be empty), or correct KEDRO_ENV: without that, Airflow's tasks run with "
+            "conf/airflow where it exists, else with the project's own default environment."
+        )
+
+
 class CrossingError(KedroAstroError):
     """An in-memory dataset would have to cross from one task to another.
 
@@ -49,6 +64,36 @@ class CrossingError(KedroAstroError):
         )
 
 
+class SameIdError(KedroAstroError):
+    """Two pipelines would be DAGs of one id.
+
+    Args:
+        pipeline, other: the one that is left out, and the one that has the id.
+        dag_id: the id.
+    """
+
+    def __init__(self, pipeline: str, other: str, dag_id: str) -> None:
+        super().__init__(
+            f"Pipeline {pipeline}: its DAG would be called {dag_id}, as that of the pipeline "
+            f"{other} is. Rename one of the pipelines, or give one a `dag_id` in airflow.yml."
+        )
+
+
+class RefusedDagError(KedroAstroError):
+    """Airflow does not take a pipeline's DAG.
+
+    Args:
+        pipeline: its name.
+        reason: what Airflow raised.
+    """
+
+    def __init__(self, pipeline: str, reason: Exception) -> None:
+        super().__init__(
+            f"Pipeline {pipeline}: Airflow refuses its DAG: {reason or type(reason).__name__}. "
+            f"Correct what airflow.yml says of it, in the section {pipeline} or default."
+        )
+
+
 class StillReadingError(KedroAstroError):
     """Reading the project takes longer than Airflow lets a DAG file take.
 
@@ -63,6 +108,10 @@ class StillReadingError(KedroAstroError):
             + (f"the {kept} DAGs of the last reading stay. " if kept else "there are no DAGs. ")
             + "If it never is: what do your pipelines do when they are imported?"
         )
+
+
+class SettingsError(KedroAstroError):
+    """Something in `airflow.yml` cannot be used; the message says what, where and the remedy."""
 
 
 class ManifestError(KedroAstroError):

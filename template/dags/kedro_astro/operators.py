@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import BaseOperator, Context
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    BaseOperator,
+    Context,
+    mask_secret,
+)
 
+from kedro_astro.parameters import nested
 from kedro_astro.plan import Task
-from kedro_astro.run import folder_of_run, nested, run_nodes, version_of_run
+from kedro_astro.run import folder_of_run, run_nodes, version_of_run
+from kedro_astro.settings_read import choice
+from kedro_astro.settings_values import shown
 from kedro_astro.structure import (
     RUN_FOLDER,
     RUN_PARAMETER,
@@ -32,6 +40,7 @@ class KedroOperator(BaseOperator):
         structure: the project's datasets and parameters.
         pipeline: the one the task is of.
         task: the nodes to run.
+        hooks: those of Kedro's pipeline hooks that the task fires.
         producers: for versioned inputs that another task of the DAG saves, that task's id.
         templates: parameters from `airflow.yml` that may hold Jinja, by dotted name. Those of a
             trigger form are never rendered: whoever may start a run may not read connections.
@@ -46,6 +55,7 @@ class KedroOperator(BaseOperator):
         structure: Structure,
         pipeline: Pipeline,
         task: Task,
+        hooks: Collection[str | None],
         producers: Mapping[str, str],
         templates: Mapping[str, Any],
         **kwargs: Any,
@@ -53,6 +63,7 @@ class KedroOperator(BaseOperator):
         super().__init__(**kwargs)
         self.project = project
         self.pipeline = pipeline
+        self.hooks = [name for name in hooks if name]
         self.nodes = [node.name for node in task.nodes]
         self.saves = {name: structure.datasets[name] for name in task.outputs}
         self.parameters = structure.parameters
@@ -69,7 +80,9 @@ class KedroOperator(BaseOperator):
             self.project,
             self.pipeline,
             self.nodes,
-            save_version=version,
+            hooks=self.hooks,
+            mask=mask_secret,
+            run_id=version,
             load_versions=own | self._upstream_versions(context),
             runtime_params=nested({**self._changed_parameters(context), RUN_PARAMETER: folder}),
         )
@@ -82,14 +95,38 @@ class KedroOperator(BaseOperator):
         }
 
     def _changed_parameters(self, context: Context) -> dict[str, Any]:
-        """Return the run's parameters that are not what the project's own configuration says."""
+        """Return the run's parameters that are not what the project's own configuration says.
+
+        Raises:
+            AirflowFailException: if a parameter is none of the DAG's. Airflow lets whoever starts a
+                run give any name, and a misspelt one would change nothing.
+        """
+        form = context["dag"].params
         changed = {}
         for name, value in context["params"].items():
+            if name not in form:
+                raise AirflowFailException(
+                    f"This run was started with the parameter {shown(name)}, which the DAG does "
+                    f"not have. {_choice(name, form)} To pass it on all the same, name it under "
+                    "`params` in airflow.yml. Start the run again."
+                )
             if name in self.templates and value == self.templates[name]:
-                value = self.render_template(value, context)  # noqa: PLW2901
+                value = self._rendered(name, context)  # noqa: PLW2901
             if name not in self.parameters or value != self.parameters[name]:
                 changed[name] = value
         return changed
+
+    def _rendered(self, name: str, context: Context) -> Any:
+        from jinja2 import TemplateError
+
+        try:
+            return self.render_template(self.templates[name], context)
+        except TemplateError as error:
+            raise AirflowFailException(
+                f"airflow.yml sets the parameter {name} to {shown(self.templates[name])}, which "
+                f"cannot be rendered for this run: {error}. A run without a logical date has no ds "
+                "and no data interval: start it with one, or with a value for that parameter."
+            ) from error
 
     def _upstream_versions(self, context: Context) -> dict[str, str]:
         """Return the versions that this run's earlier tasks saved."""
@@ -107,6 +144,13 @@ class KedroOperator(BaseOperator):
                     name,
                 )
         return versions
+
+
+def _choice(name: str, form: Iterable[str]) -> str:
+    """Return which parameter was meant: the parts of a nested one are named with dots."""
+    if parts := [part for part in form if part.startswith(f"{name}.")]:
+        return f"Give its parts by their own names: {', '.join(parts)}."
+    return choice(name, form)
 
 
 def _due(run: Any) -> datetime:

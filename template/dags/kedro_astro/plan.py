@@ -6,12 +6,12 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from itertools import takewhile
 from typing import Any
 
-from kedro_astro.errors import CrossingError, KedroAstroError
+from kedro_astro.errors import CrossingError, KedroAstroError, SameIdError
 from kedro_astro.settings import Settings, for_pipeline, for_task, selected
 from kedro_astro.structure import Dataset, Node, Pipeline, Structure, is_parameter, untranscoded
 
@@ -27,12 +27,13 @@ class Task:
 
     Attributes:
         task_id: unique in its pipeline, of the characters that Airflow allows.
-        nodes: in the pipeline's topological order, at least one.
+        nodes: in the pipeline's topological order; none if it has a `hook`.
         upstream: ids of the tasks that must run before, sorted.
         inputs: persistent datasets that come from outside the task, sorted.
         outputs: persistent datasets that the task saves, sorted.
         merged: whether it holds more than the grouping asks for, because groups would have waited
             for each other.
+        hook: Kedro's hook that is all the task does, once a DAG run.
     """
 
     task_id: str
@@ -41,6 +42,7 @@ class Task:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     merged: bool = False
+    hook: str | None = None
 
     @property
     def namespace(self) -> str | None:
@@ -180,12 +182,15 @@ def plan_all(structure: Structure, wanted: str | None = None) -> Plans:
     settings = structure.settings or {}
     chosen = selected(settings, [pipeline.name for pipeline in structure.pipelines])
     plans: dict[str, Plan | KedroAstroError] = {}
+    taken: dict[str, str] = {}
     for pipeline in structure.pipelines:
         if pipeline.name not in chosen:
             continue
         try:
             said = for_pipeline(settings, pipeline.name)
             name = said.dag_id or dag_id(structure.package_name, pipeline.name)
+            if (other := taken.setdefault(name, pipeline.name)) != pipeline.name:
+                raise SameIdError(pipeline.name, other, name)
             if wanted in (None, name):
                 plans[pipeline.name] = _plan(pipeline, structure.datasets, name, said)
         except KedroAstroError as error:
@@ -205,8 +210,27 @@ def _plan(
         groups = [(title, [n for n in nodes if n in here]) for title, nodes in settings.grouping]
         grouping = {title or "__".join(nodes): nodes for title, nodes in groups if nodes}
     planned = tasks(pipeline, datasets, grouping)
+    if settings.pipeline_hooks == "run":
+        planned = _with_pipeline_hooks(planned)
     arguments = {task.task_id: for_task(settings, task.nodes) for task in planned}
     return Plan(name, settings, planned, arguments)
+
+
+def _with_pipeline_hooks(planned: Sequence[Task]) -> tuple[Task, ...]:
+    """Return the tasks with one before all of them and one behind, for Kedro's pipeline hooks."""
+    ids = {task.task_id for task in planned}
+    first, last = (
+        name if name not in ids else _hashed(name, *sorted(ids))
+        for name in ("before_pipeline_run", "after_pipeline_run")
+    )
+    leaves = ids.difference(*(task.upstream for task in planned))
+    # What the run saved is an input of the last one: a hook that loads it must get this run's.
+    saved = tuple(sorted({name for task in planned for name in task.outputs}))
+    return (
+        Task(first, (), (), (), (), hook="before_pipeline_run"),
+        *(replace(task, upstream=task.upstream or (first,)) for task in planned),
+        Task(last, (), tuple(sorted(leaves)), saved, (), hook="after_pipeline_run"),
+    )
 
 
 def shared_by_runs(planned: Sequence[Task], datasets: Mapping[str, Dataset]) -> list[str]:

@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from kedro_astro.parameters import leaves
 from kedro_astro.plan import airflow_id
 from kedro_astro.project import kedro_env, prepare_kedro
 from kedro_astro.structure import Pipeline
+
+PIPELINE_HOOKS = ("before_pipeline_run", "after_pipeline_run")
+"""Kedro's hooks that it fires once in each session, so in each task."""
 
 
 def run_nodes(
     project: Path,
     pipeline: Pipeline,
     nodes: Sequence[str],
-    save_version: str,
-    load_versions: Mapping[str, str],
-    runtime_params: Mapping[str, Any],
+    hooks: Collection[str] = PIPELINE_HOOKS,
+    mask: Callable[[str], None] = lambda secret: None,
+    **session_run: Any,
 ) -> None:
     """Run some nodes of a registered pipeline.
 
     Args:
         project: the folder that holds `pyproject.toml`.
         pipeline: the one they are of.
-        nodes: names of the nodes to run.
-        save_version: Kedro version under which versioned datasets are saved.
-        load_versions: versions to load, by dataset; others load their latest.
-        runtime_params: Kedro runtime parameters, nested.
+        nodes: names of the nodes to run; if there are none, the hooks are fired for the whole
+            pipeline and nothing is run.
+        hooks: those of `PIPELINE_HOOKS` that are fired.
+        mask: is called with each of the project's credentials before anything uses them.
+        session_run: what else Kedro's session takes for a run: `run_id`, which is the version that
+            it saves, `load_versions` and `runtime_params`.
 
     Raises:
         Exception: whatever the project raises.
@@ -38,6 +45,11 @@ def run_nodes(
     from kedro.framework.project import pipelines
     from kedro.framework.session import KedroServiceSession
     from kedro.framework.startup import bootstrap_project
+    from kedro.runner import SequentialRunner
+
+    class NoRunner(SequentialRunner):
+        def run(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+            return {}
 
     bootstrap_project(project)
     # A session has Kedro import the folder that is called like the pipeline and nothing else. Where
@@ -47,14 +59,36 @@ def run_nodes(
     if not pipeline.alone:
         pipelines.set_requested = lambda pipeline_names: None  # type: ignore[method-assign]
     session = KedroServiceSession.create(project_path=project, env=kedro_env(project))
+    # Kedro has no public way to the hooks of a session.
+    manager = session._hook_manager
+    manager.register(_telling_credentials(mask))
+    for name in PIPELINE_HOOKS:
+        if name not in hooks:
+            nobody = manager.subset_hook_caller(name, manager.get_plugins())
+            setattr(manager.hook, name, nobody)
     with session:
         session.run(
-            run_id=save_version,
             pipeline_names=[pipeline.name],
-            node_names=list(nodes),
-            load_versions=dict(load_versions),
-            runtime_params=dict(runtime_params),
+            node_names=list(nodes) or None,
+            runner=SequentialRunner() if nodes else NoRunner(),
+            **session_run,
         )
+
+
+def _telling_credentials(mask: Callable[[str], None]) -> object:
+    """Return a Kedro hook that shows each secret of the project to `mask`."""
+    from kedro.config import MissingConfigException
+    from kedro.framework.hooks import hook_impl
+
+    class Credentials:
+        @hook_impl
+        def after_context_created(self, context: Any) -> None:
+            with suppress(MissingConfigException):
+                for _, secret in leaves(context.config_loader["credentials"]):
+                    if isinstance(secret, str):
+                        mask(secret)
+
+    return Credentials()
 
 
 def version_of_run(due: datetime, pipeline: str = "__default__", try_number: int = 1) -> str:
@@ -83,25 +117,3 @@ def folder_of_run(due: datetime, dag_id: str, run_id: str) -> str:
     """
     digest = hashlib.sha256(f"{dag_id}\n{run_id}".encode()).hexdigest()[:8]
     return f"{version_of_run(due)}-{digest}"
-
-
-def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `{"a.b": 1}` as `{"a": {"b": 1}}`, the form of Kedro's runtime parameters.
-
-    Raises:
-        ValueError: if a name lies below another that has a value of its own.
-    """
-    found: dict[str, Any] = {}
-    # Outer names first: the parts of a mapping go into it, whichever was named first.
-    for name, value in sorted(dotted.items(), key=lambda item: item[0].count(".")):
-        *parents, last = name.split(".")
-        place = found
-        for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
-                raise ValueError(
-                    f"This run sets the parameter {name} and also {parent}, which it is a part of. "
-                    "Start it again with one of the two."
-                )
-        place[last] = dict(value) if isinstance(value, dict) else value
-    return found

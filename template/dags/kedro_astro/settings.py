@@ -14,6 +14,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import Any
 
+from kedro_astro.errors import SettingsError
 from kedro_astro.settings_keys import IN_DEFAULT, KEYS
 from kedro_astro.settings_read import (
     Sections,
@@ -26,7 +27,7 @@ from kedro_astro.settings_read import (
     section_of,
     selection,
 )
-from kedro_astro.settings_values import DEPTH, SettingsError, shown
+from kedro_astro.settings_values import DEPTH, shown
 from kedro_astro.structure import Node
 
 
@@ -41,6 +42,7 @@ class Settings:
             and its nodes, of which the pipeline may lack some if `default` has them; or None.
         dag_id: or None.
         params: the trigger form's fields and their values.
+        pipeline_hooks: `task` or `run`: what fires Kedro's before_ and after_pipeline_run once.
         nodes, node_tags, namespaces: arguments for single tasks, by name; see `for_task`.
     """
 
@@ -49,6 +51,7 @@ class Settings:
     grouping: str | tuple[tuple[str | None, tuple[str, ...]], ...] | None = None
     dag_id: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    pipeline_hooks: str = "task"
     nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     node_tags: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     namespaces: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

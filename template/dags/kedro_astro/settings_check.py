@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from kedro_astro.settings import selected
@@ -18,13 +18,15 @@ from kedro_astro.settings_read import (
     label,
     listed,
     namespaces_of,
+    over,
     own_values,
     read_section,
     section_of,
     selection,
 )
+from kedro_astro.settings_times import Schedule
 from kedro_astro.settings_values import shown
-from kedro_astro.structure import Pipeline
+from kedro_astro.structure import Pipeline, untranscoded
 
 
 def problems(
@@ -32,6 +34,7 @@ def problems(
     pipelines: Sequence[Pipeline],
     source: str,
     ids: Mapping[str, str] | None = None,
+    lasting: Collection[str] = (),
 ) -> list[str]:
     """Return everything that is wrong with the settings, a text each. It never raises.
 
@@ -41,17 +44,22 @@ def problems(
             reported as unknown.
         source: the file to name, such as `conf/base/airflow.yml`.
         ids: by pipeline, the id of its DAG unless its section says another.
+        lasting: the datasets that a run leaves for others, which can be waited for.
     """
     found: list[str] = []
     if isinstance(config, Mapping):
-        _check(config, pipelines, ids or {}, found.append)
+        _check(config, pipelines, ids or {}, lasting, found.append)
     elif config is not None:
         found.append(f"the file is {shown(config)}. It must be sections, each with settings.")
     return [f"{source}: {text}" for text in dict.fromkeys(found)]
 
 
 def _check(
-    sections: Sections, pipelines: Sequence[Pipeline], ids: Mapping[str, str], report: Report
+    sections: Sections,
+    pipelines: Sequence[Pipeline],
+    ids: Mapping[str, str],
+    lasting: Collection[str],
+    report: Report,
 ) -> None:
     _check_sections(sections, [pipeline.name for pipeline in pipelines], report)
     default = read_section(sections.get("default"), "default", IN_DEFAULT, report)
@@ -63,6 +71,7 @@ def _check(
         if path:
             _check_names(own, [pipeline], path, report)
         check_together(default, own, path, report)
+        _check_assets(default, own, pipeline, path, lasting, report)
         chosen[pipeline.name] = own.get("dag_id")
     _check_selection(sections, list(chosen), report)
     becoming = selected(sections, chosen)
@@ -103,6 +112,33 @@ def _check_names(values: Values, pipelines: Sequence[Pipeline], path: str, repor
     for name in grouped:
         if name not in node_names:
             report(f"{path}.grouping: {shown(name)} is no node here. {choice(name, node_names)}")
+
+
+def _check_assets(
+    default: Values,
+    own: Values,
+    pipeline: Pipeline,
+    path: str | None,
+    lasting: Collection[str],
+    report: Report,
+) -> None:
+    """Report assets that nothing ever updates, and those that the pipeline itself updates."""
+    schedule = over(default, own).get("schedule")
+    if not isinstance(schedule, Schedule) or schedule.assets is None:
+        return
+    place = f"{path if path and 'schedule' in own else 'default'}.schedule"
+    saved = {untranscoded(name) for node in pipeline.nodes for name in node.outputs}
+    for name in schedule.assets.names():
+        if "://" in name:
+            continue
+        if untranscoded(name) not in lasting:
+            what = f"{place}: no pipeline leaves a dataset {label(name)} behind for others."
+            report(f"{what} {choice(name, lasting)}")
+        elif untranscoded(name) in saved:
+            report(
+                f"{place}: {label(name)} is saved by {pipeline.name} itself, which would start "
+                "again and again. Wait for what it loads from another pipeline."
+            )
 
 
 def _check_selection(sections: Sections, pipelines: Sequence[str], report: Report) -> None:

@@ -8,25 +8,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from kedro_astro.settings_times import DATE, DURATION, SCHEDULE, TIMEOUT
 from kedro_astro.settings_values import (
     ADDRESSES,
     BACKOFF,
     CALLBACK,
     COUNT,
-    DATE,
-    DURATION,
     FLAG,
     GROUPING,
     ID,
     MAPPING,
     PARAMS,
+    PIPELINE_HOOKS,
     POSITIVE,
-    SCHEDULE,
     SCOPED,
     TAGS,
     TEXT,
     TEXTS,
-    TIMEOUT,
     WHOLE,
     Kind,
 )
@@ -70,6 +68,8 @@ KEYS = (
     Key("params", PARAMS, "pipeline",
         "the trigger form's fields and their values"),
     Key("grouping", GROUPING, "pipeline", "which nodes share a task"),
+    Key("pipeline_hooks", PIPELINE_HOOKS, "pipeline", "whether Kedro's before_pipeline_run and "
+        "after_pipeline_run fire in each task, or once a DAG run in two tasks of their own"),
     Key("nodes", SCOPED, "pipeline", "settings of the tasks that hold a node"),
     Key("node_tags", SCOPED, "pipeline", "settings of the tasks that hold a node with a Kedro tag"),
     Key("namespaces", SCOPED, "pipeline", "settings of the tasks that hold a node in or below a "

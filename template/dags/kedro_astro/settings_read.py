@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kedro_astro.settings_keys import IN_DEFAULT, IN_PIPELINE, IN_SELECTION, IN_TASK, KEYS, Key
+from kedro_astro.settings_times import Schedule
 from kedro_astro.settings_values import SCOPED, nearest, shown
 from kedro_astro.structure import Node
 
@@ -106,7 +107,7 @@ def check_together(default: Values, own: Values, section: str | None, report: Re
     schedule, runs = values.get("schedule"), values.get("max_active_runs")
     if start and end and end < start:
         keys, text = ("end_date", "start_date"), f"{end} is before {start}. Correct one of them."
-    elif values.get("catchup") and schedule and not start:
+    elif values.get("catchup") and schedule and not start and not waits_for_assets(schedule):
         keys, text = ("catchup", "schedule"), "with both, Airflow needs a start_date. Add one."
     elif schedule == "@continuous" and runs != 1:
         keys, text = (
@@ -117,6 +118,10 @@ def check_together(default: Values, own: Values, section: str | None, report: Re
         return
     path = section if section and own.keys() & {*keys} else "default"
     report(f"{path}: {' and '.join(keys)}: {text}")
+
+
+def waits_for_assets(schedule: object) -> bool:
+    return isinstance(schedule, Schedule) and schedule.assets is not None
 
 
 def namespaces_of(node: Node) -> list[str]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import re
 import reprlib
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, timedelta
 from difflib import get_close_matches
 from typing import Any
 
-from kedro_astro.errors import KedroAstroError
+from kedro_astro.dotted import Callback
 
 DEPTH = 20
 """Deepest nesting of a value: a hostile file must not exhaust the stack."""
@@ -23,56 +21,6 @@ LARGEST = 2**31 - 1
 """The largest whole number that Airflow's database holds."""
 
 GROUPINGS = ("memory", "node", "namespace", "tag", "pipeline")
-PRESETS = (
-    *("@once", "@continuous", "@hourly", "@daily", "@midnight"),
-    *("@weekly", "@monthly", "@quarterly", "@yearly", "@annually"),
-)
-CRON = (
-    ("minute", 0, 59),
-    ("hour", 0, 23),
-    ("day of the month", 1, 31),
-    ("month", 1, 12),
-    ("day of the week", 0, 7),
-    ("second", 0, 59),
-)
-
-
-class SettingsError(KedroAstroError):
-    """Something in `airflow.yml` cannot be used; the message says what, where and the remedy."""
-
-
-@dataclass(frozen=True)
-class Callback:
-    """A function of the user's, imported only when Airflow calls it.
-
-    Args:
-        path: `package.module.function`.
-        source: the folder of the user's packages, for a process that has not loaded them.
-    """
-
-    path: str
-    source: str | None = None
-
-    def __str__(self) -> str:
-        return self.path
-
-    def __call__(self, context: Any) -> Any:
-        """Call the function with Airflow's context.
-
-        Raises:
-            SettingsError: if there is no such module or function.
-        """
-        module, _, name = self.path.rpartition(".")
-        if self.source and self.source not in sys.path:
-            sys.path.insert(0, self.source)
-        try:
-            function = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            raise SettingsError(
-                f"airflow.yml names the callback {self.path}, which cannot be imported: {error}. "
-                "Correct the name there, or add the function to your project."
-            ) from error
-        return function(context)
 
 
 @dataclass(frozen=True)
@@ -120,7 +68,7 @@ def _true_or_false(value: Any) -> bool:
     return value
 
 
-def _number(value: Any, low: float, high: float) -> Any:
+def number(value: Any, low: float, high: float) -> Any:
     if isinstance(value, bool):
         raise ValueError("YAML reads yes, no, on and off as true and false")
     # Not-a-number fails every comparison.
@@ -129,21 +77,21 @@ def _number(value: Any, low: float, high: float) -> Any:
     return value
 
 
-def _whole(low: int) -> Callable[[Any], int]:
+def whole(low: int) -> Callable[[Any], int]:
     def parse(value: Any) -> int:
         if isinstance(value, float):
             raise ValueError
-        return int(_number(value, low, LARGEST))
+        return int(number(value, low, LARGEST))
 
     return parse
 
 
 def _backoff(value: Any) -> float | bool:
     """Before Airflow 3.3 there is only true and false; from then on true is a factor of 2."""
-    return value if isinstance(value, bool) else float(_number(value, 0 if value == 0 else 1, 100))
+    return value if isinstance(value, bool) else float(number(value, 0 if value == 0 else 1, 100))
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError
     if len(value) > 2000:
@@ -151,88 +99,39 @@ def _text(value: Any) -> str:
     return value
 
 
-def _texts(value: Any) -> list[str]:
+def texts(value: Any) -> list[str]:
     if not isinstance(value, list | tuple):
         raise ValueError
-    return [_text(item) for item in value]
+    return [text(item) for item in value]
 
 
 def _tags(value: Any) -> list[str]:
-    if long := [tag for tag in _texts(value) if len(tag) > 100]:
+    if long := [tag for tag in texts(value) if len(tag) > 100]:
         raise ValueError(f"{shown(long[0])} has more than 100 characters")
     return list(value)
 
 
 def _addresses(value: Any) -> str | list[str]:
-    return _text(value) if isinstance(value, str) else _texts(value)
+    return text(value) if isinstance(value, str) else texts(value)
 
 
 def _id(value: Any) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,250}", _text(value)):
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,250}", text(value)):
         raise ValueError(f"{shown(value)} is no id that Airflow takes")
     return str(value)
 
 
-def _callback(value: Any) -> Callback:
-    parts = _text(value).split(".")
+def dotted_path(value: Any) -> str:
+    parts = text(value).split(".")
     if len(parts) < 2 or not all(part.isidentifier() for part in parts):
+        raise ValueError(f"{shown(value)} is no path such as package.module.name")
+    return str(value)
+
+
+def _pipeline_hooks(value: Any) -> str:
+    if value not in ("task", "run"):
         raise ValueError
-    return Callback(value)
-
-
-def _date(value: Any) -> datetime:
-    """Only forms that every supported Python reads alike: Kedro's and Airflow's may differ."""
-    if isinstance(value, list | tuple):
-        if not 3 <= len(value) <= 7:
-            raise ValueError
-        moment = datetime(*(_whole(0)(part) for part in value))  # type: ignore[arg-type]
-    else:
-        text = value.isoformat() if isinstance(value, date) else _text(value)
-        if not _ISO.fullmatch(text):
-            raise ValueError
-        moment = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text))
-    if not 1970 <= moment.year < 3000:
-        raise ValueError("its year is not between 1970 and 2999")
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-
-
-_ISO = re.compile(
-    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{3}(\d{3})?)?)?([+-]\d\d:\d\d|[Zz])?)?", re.ASCII
-)
-
-
-def _duration(value: Any) -> timedelta:
-    if isinstance(value, str):
-        if not (match := re.fullmatch(r"(\d+(?:\.\d+)?) ?([smhd])", _text(value), re.ASCII)):
-            raise ValueError
-        value = float(match[1]) * {"s": 1 / 60, "m": 1, "h": 60, "d": 24 * 60}[match[2]]
-    return timedelta(minutes=_number(value, 0, 365 * 24 * 60))
-
-
-def _timeout(value: Any) -> timedelta:
-    if not (duration := _duration(value)):
-        raise ValueError
-    return duration
-
-
-def _schedule(value: Any) -> str | None:
-    """What is checked here is what people get wrong; Airflow checks all of a cron expression."""
-    text = _text(value).strip()
-    if text == "None":  # kedro-airflow writes null so.
-        return None
-    if text.startswith("@"):
-        if text not in PRESETS:
-            raise ValueError(f"there is no such preset. {nearest(text, PRESETS)}".strip(". "))
-        return text
-    fields = text.split()
-    if len(fields) not in (5, 6):
-        raise ValueError(f"it has {len(fields)} fields")
-    for field, (name, low, high) in zip(fields, CRON, strict=False):
-        # Neither the step of `*/90` nor the number in `L5` or `1#2` is a value of the field.
-        for number in re.findall(r"(?<![\w/#])[0-9]+", field):
-            if not low <= int(number) <= high:
-                raise ValueError(f"its {name} {number[:20]} is not between {low} and {high}")
-    return text
+    return str(value)
 
 
 def _grouping(value: Any) -> str | tuple[tuple[str | None, tuple[str, ...]], ...]:
@@ -247,7 +146,7 @@ def _grouping(value: Any) -> str | tuple[tuple[str | None, tuple[str, ...]], ...
         pairs: list[tuple[str | None, Any]] = [(_id(name), nodes) for name, nodes in value.items()]
     else:
         pairs = [(None, nodes) for nodes in value]
-    groups = tuple((name, tuple(_texts(nodes))) for name, nodes in pairs)
+    groups = tuple((name, tuple(texts(nodes))) for name, nodes in pairs)
     if not all(nodes for _, nodes in groups):
         raise ValueError("a group has no nodes")
     node, times = Counter(node for _, nodes in groups for node in nodes).most_common(1)[0]
@@ -256,7 +155,7 @@ def _grouping(value: Any) -> str | tuple[tuple[str | None, tuple[str, ...]], ...
     return groups
 
 
-def _names(value: Any) -> dict[str, Any]:
+def names(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueError
     if keys := [key for key in value if not isinstance(key, str)]:
@@ -265,16 +164,21 @@ def _names(value: Any) -> dict[str, Any]:
 
 
 def _mapping(value: Any) -> dict[str, Any]:
-    return {name: _json(item, 1) for name, item in _names(value).items()}
+    return {name: json_value(item, 1) for name, item in names(value).items()}
 
 
-def _json(value: Any, depth: int) -> Any:
+def json_value(value: Any, depth: int = 0) -> Any:
+    """Return a value as JSON has it; a date becomes its text.
+
+    Raises:
+        ValueError: if JSON has nothing for it, or it is nested too deep.
+    """
     if depth > DEPTH:
         raise ValueError(f"it is nested more than {DEPTH} levels deep")
     if isinstance(value, Mapping):
-        return {name: _json(item, depth + 1) for name, item in _names(value).items()}
+        return {name: json_value(item, depth + 1) for name, item in names(value).items()}
     if isinstance(value, list | tuple):
-        return [_json(item, depth + 1) for item in value]
+        return [json_value(item, depth + 1) for item in value]
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
@@ -286,30 +190,23 @@ def _json(value: Any, depth: int) -> Any:
     raise ValueError(f"{shown(value)} is no value of JSON")
 
 
-TEXT = Kind("text", _text)
-TEXTS = Kind("a list of texts", _texts)
+TEXT = Kind("text", text)
+TEXTS = Kind("a list of texts", texts)
 FLAG = Kind("true or false", _true_or_false)
-COUNT = Kind("a whole number, 0 or more", _whole(0))
-POSITIVE = Kind("a whole number, 1 or more", _whole(1))
-WHOLE = Kind("a whole number", _whole(-LARGEST))
-DURATION = Kind('minutes, or text such as "30s", "5m", "1h" or "1d"; at most a year', _duration)
-TIMEOUT = Kind(f"more than 0: {DURATION.allowed}", _timeout)
-CALLBACK = Kind('a function\'s path such as "package.module.function"', _callback)
+COUNT = Kind("a whole number, 0 or more", whole(0))
+POSITIVE = Kind("a whole number, 1 or more", whole(1))
+WHOLE = Kind("a whole number", whole(-LARGEST))
+CALLBACK = Kind(
+    'a function\'s path such as "package.module.function"',
+    lambda value: Callback(dotted_path(value)),
+)
+PIPELINE_HOOKS = Kind("task or run", _pipeline_hooks)
 MAPPING = Kind("a mapping of names to values that JSON has", _mapping)
-DATE = Kind(
-    'a date such as 2024-01-31, "2024-01-31T06:00:00+02:00" or [2024, 1, 31], '
-    "in UTC if it has no offset",
-    _date,
-)
-SCHEDULE = Kind(
-    f"a cron expression of 5 fields (a 6th is seconds), a preset ({', '.join(PRESETS)}) or null",
-    _schedule,
-)
 GROUPING = Kind(
     f"{', '.join(GROUPINGS)}, a list of lists of node names, or a mapping of ids to such lists",
     _grouping,
 )
-SCOPED = Kind("a mapping of names to settings of a task", _names, merged=True)
+SCOPED = Kind("a mapping of names to settings of a task", names, merged=True)
 ID = Kind("letters, digits, dashes, dots and underscores, at most 250", _id)
 TAGS = Kind("a list of texts of at most 100 characters", _tags)
 PARAMS = Kind(MAPPING.allowed, _mapping, merged=True)

@@ -58,7 +58,7 @@ def as_tables(plans: Plans) -> Iterator[Table]:
             merged = " (merged: groups would have waited for each other)" if task["merged"] else ""
             table.add_row(
                 escape(task["task_id"]) + merged,
-                escape("\n".join(task["nodes"])),
+                escape("\n".join(task["nodes"]) or "(Kedro's hooks, once a run)"),
                 escape("\n".join(task["upstream"])),
             )
         yield table

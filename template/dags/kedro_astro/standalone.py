@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
@@ -47,6 +48,11 @@ def running(
         StandaloneError: if the port is taken, an Airflow with that home runs already, its path is
             none for Airflow, or it does not start.
     """
+    if int((installed := version("apache-airflow")).split(".")[0]) < 3:
+        raise StandaloneError(
+            f"This needs Airflow 3, and here is Airflow {installed}. Upgrade it, or start that one "
+            "with `airflow standalone`: your DAGs run there, too."
+        )
     refuse_second(home)
     if awkward := sorted(set("%?#") & set(str(home))):
         raise StandaloneError(

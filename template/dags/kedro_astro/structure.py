@@ -6,11 +6,11 @@ Nothing here imports Kedro or Airflow: `discover` makes a structure from a proje
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-FORMAT = 3
+FORMAT = 4
 """Version of the JSON; a manifest of another format is read as if it were not there."""
 
 RUN_PARAMETER = "airflow_run"
@@ -95,6 +95,7 @@ class Structure:
         datasets: by name as nodes write it; parameters are not in it.
         parameters: value by dotted name (`model.depth`), JSON values only; what JSON cannot hold is
             not in it.
+        left_out: why a trigger form cannot hold a parameter, by its dotted name.
         settings: what `airflow.yml` says, as `settings.normalise` returns it; None if it cannot be
             used.
         sources: the files and folders it was read from, relative to the project.
@@ -107,6 +108,7 @@ class Structure:
     pipelines: tuple[Pipeline, ...]
     datasets: Mapping[str, Dataset]
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] | None = field(default_factory=dict)
     sources: tuple[str, ...] = SOURCES
     problems: tuple[str, ...] = ()
@@ -141,6 +143,7 @@ def from_json(data: Mapping[str, Any]) -> Structure:
             ),
             datasets={name: Dataset(**dataset) for name, dataset in data["datasets"].items()},
             parameters=data["parameters"],
+            left_out=data["left_out"],
             settings=data["settings"],
             sources=tuple(data["sources"]),
             problems=tuple(data["problems"]),
@@ -162,12 +165,3 @@ def is_parameter(name: str) -> bool:
 def untranscoded(name: str) -> str:
     """Return the dataset behind `name@format`: both spellings are the same data to Kedro."""
     return name.partition("@")[0]
-
-
-def leaves(parameters: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each nested parameter's dotted name and value; names that are no text are left out."""
-    for key, value in parameters.items():
-        if isinstance(value, Mapping) and value:
-            yield from leaves(value, f"{prefix}{key}.")
-        elif isinstance(key, str):
-            yield f"{prefix}{key}", value

@@ -1,0 +1,57 @@
+"""What `airflow.yml` names by a dotted path: the user's own functions and timetables."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from kedro_astro.errors import SettingsError
+
+
+def imported(path: str, source: str | None, what: str) -> Any:
+    """Return the object at `package.module.name`.
+
+    Args:
+        path: where it is.
+        source: the folder of the user's packages, for a process that has not loaded them.
+        what: the setting that names it, for the error.
+
+    Raises:
+        SettingsError: if there is no such module or name.
+    """
+    module, _, name = path.rpartition(".")
+    if source and source not in sys.path:
+        sys.path.insert(0, source)
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(
+            f"airflow.yml names the {what} {path}, which cannot be imported: {error}. "
+            "Correct the name there, or add it to your project."
+        ) from error
+
+
+@dataclass(frozen=True)
+class Callback:
+    """A function of the user's, imported only when Airflow calls it.
+
+    Args:
+        path: `package.module.function`.
+        source: as `imported` takes it.
+    """
+
+    path: str
+    source: str | None = None
+
+    def __str__(self) -> str:
+        return self.path
+
+    def __call__(self, context: Any) -> Any:
+        """Call the function with Airflow's context.
+
+        Raises:
+            SettingsError: if there is no such module or function.
+        """
+        return imported(self.path, self.source, "callback")(context)
