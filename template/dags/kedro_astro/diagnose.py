@@ -6,6 +6,7 @@ import re
 import traceback
 from pathlib import Path
 
+from kedro_astro.errors import KedroAstroError
 from kedro_astro.project import SHIM
 
 
@@ -20,7 +21,8 @@ def describe(error: BaseException, project: Path) -> str:
     current: BaseException | None = error
     while current is not None:
         text = current.msg if isinstance(current, SyntaxError) else str(current)
-        what = f"  {type(current).__name__}: {text}"
+        own = isinstance(current, KedroAstroError)
+        what = f"  {text}" if own else f"  {type(current).__name__}: {text}"
         parts[what] = parts.get(what) or _place(current, project)
         current = current.__cause__ or (
             None if current.__suppress_context__ else current.__context__

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro_astro.diagnose import describe, describe_skipped
-from kedro_astro.errors import KedroAstroError, MissingEnvironmentError
+from kedro_astro.errors import ConfigurationError, MissingEnvironmentError
 from kedro_astro.parameters import for_form
 from kedro_astro.plan import dag_id
 from kedro_astro.project import kedro_env, prepare_kedro
@@ -54,8 +54,6 @@ def discover(project: Path) -> Structure:
     prepare_kedro()
     try:
         return _read(project, kedro_env(project))
-    except KedroAstroError as error:
-        return nothing(f"  {error}")
     except Exception as error:
         return nothing(describe(error, project))
 
@@ -78,6 +76,7 @@ def _read(project: Path, env: str | None) -> Structure:
         if name and not Path(loader.conf_source, name).is_dir():
             raise MissingEnvironmentError(_relative(Path(loader.conf_source, name), project))
     catalog = _without_credentials(_section(loader, "catalog"))
+    _check_catalog(catalog)
     parameters, left_out = for_form(_section(loader, "parameters"))
     resolver = CatalogConfigResolver(catalog, None, DataCatalog.default_runtime_patterns)
     pipelines, broken = _registered(project, metadata.package_name)
@@ -218,13 +217,33 @@ def _same_nodes(one: Any | None, other: Any) -> bool:
 
 
 def _section(loader: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return one section of the configuration, empty if no file has it."""
+    """Return one section of the configuration, empty if no file has it.
+
+    Raises:
+        ConfigurationError: if its files cannot be read.
+    """
     from kedro.config import MissingConfigException
 
     try:
         return dict(loader[name])
     except MissingConfigException:
         return {}
+    except Exception as error:
+        raise ConfigurationError(
+            name, "cannot be read. Each of its files must be a mapping"
+        ) from error
+
+
+def _check_catalog(catalog: Mapping[Any, Any]) -> None:
+    for name, entry in catalog.items():
+        if not isinstance(name, str):
+            raise ConfigurationError(
+                "catalog", f"has an entry {name!r}, which is no text: put it in quotes"
+            )
+        if isinstance(entry, Mapping) and not isinstance(entry.get("type"), str):
+            raise ConfigurationError(
+                "catalog", f"has an entry {name} without a `type`, such as pandas.CSVDataset"
+            )
 
 
 def _node(node: Any) -> Node:

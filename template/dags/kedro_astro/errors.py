@@ -32,6 +32,21 @@ class BrokenProjectError(KedroAstroError):
         )
 
 
+class ConfigurationError(KedroAstroError):
+    """A section of the project's configuration cannot be used.
+
+    Args:
+        section: `catalog`, `parameters` or `airflow`.
+        what: completes "the catalog ...".
+    """
+
+    def __init__(self, section: str, what: str) -> None:
+        super().__init__(
+            f"The {section} of this project {what}. Correct it in {section}*.yml or {section}/, "
+            "below conf/base or in the environment's folder."
+        )
+
+
 class MissingEnvironmentError(KedroAstroError):
     """A folder of the configuration is not there.
 
