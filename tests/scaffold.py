@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import copier
@@ -27,6 +29,70 @@ def scaffold(destination: Path, **answers: object) -> Path:
             vcs_ref="HEAD",
         )
     return destination
+
+
+GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+
+
+class Releases:
+    """A copy of the template as a git repository, whose tags are releases.
+
+    Attributes:
+        path: the repository; change its files, then `release`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        listed = succeed(["git", "ls-files", "--cached", "--others", "--exclude-standard"], ROOT)
+        for name in listed.splitlines():
+            source, target = ROOT / name.strip('"'), path / name.strip('"')
+            if source.is_file() and not source.is_symlink():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(source.read_bytes())
+        succeed([*GIT, "init", "--quiet"], path)
+
+    def release(self, tag: str) -> None:
+        """Commit the repository as it is and tag it."""
+        commit(self.path, tag)
+        succeed([*GIT, "tag", tag], self.path)
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace `old`, which must be there, in a file; an empty `old` is its end."""
+        file = self.path / name
+        text = file.read_text(encoding="utf-8")
+        assert old in text
+        file.write_text(text.replace(old, new) if old else text + new, encoding="utf-8")
+
+    def copy(self, project: Path, **answers: object) -> Path:
+        """Make a project of the newest release, as a git repository of its own."""
+        self._copier(copier.run_copy, str(self.path), project, data=answers)
+        if not (project / ".git").exists():
+            succeed([*GIT, "init", "--quiet"], project)
+        commit(project, "made")
+        return project
+
+    def update(self, project: Path, unsafe: bool = False) -> None:
+        """Bring a project to the newest release, which needs no trust unless said so."""
+        self._copier(copier.run_update, project, overwrite=True, unsafe=unsafe)
+
+    @staticmethod
+    def _copier(operation: Callable[..., object], *arguments: object, **options: object) -> None:
+        operation(*arguments, **{"defaults": True, "quiet": True, "unsafe": False, **options})
+
+
+def commit(folder: Path, message: str) -> None:
+    """Commit all that is in a folder."""
+    succeed([*GIT, "add", "--all", "."], folder)
+    succeed([*GIT, "commit", "--quiet", "--allow-empty", "--message", message], folder)
+
+
+def tree(project: Path) -> dict[str, bytes]:
+    """Return the content of each file of a project, but for git's own and for caches."""
+    return {
+        file.relative_to(project).as_posix(): file.read_bytes()
+        for file in sorted(project.rglob("*"))
+        if file.is_file() and file.relative_to(project).parts[0] not in (".git", ".kedro-astro")
+    }
 
 
 def run(
@@ -55,3 +121,33 @@ def succeed(command: list[str | Path], cwd: Path, env: dict[str, str] | None = N
 def python(*arguments: str | Path) -> list[str | Path]:
     """Return the command line of this interpreter with arguments."""
     return [sys.executable, *arguments]
+
+
+RUN_TASKS = """
+import datetime, json, sys
+from pathlib import Path
+from types import SimpleNamespace as Thing
+sys.path.insert(0, str(Path("dags").resolve()))
+import kedro_dags
+dag, returned = vars(kedro_dags)[sys.argv[1]], {}
+class Instance:
+    try_number = 1
+    def xcom_pull(self, task_ids):
+        return returned.get(task_ids)
+now = datetime.datetime.now(datetime.timezone.utc)
+run = Thing(dag_id=dag.dag_id, run_id="test", run_after=now)
+for task in dag.topological_sort():
+    context = {"dag_run": run, "ti": Instance(), "params": dag.params.dump(), "dag": dag}
+    returned[task.task_id] = task.execute(context)
+print(json.dumps(returned))
+"""
+
+
+def run_dag(project: Path, dag_id: str, airflow_home: Path) -> dict[str, dict]:
+    """Run a DAG's tasks in order without an Airflow; return what each saved."""
+    output = succeed(
+        python("-W", "ignore", "-c", RUN_TASKS, dag_id),
+        project,
+        {"AIRFLOW_HOME": str(airflow_home)},
+    )
+    return json.loads(output.splitlines()[-1])

@@ -103,44 +103,6 @@ def test_git_takes_the_project_and_ignores_what_it_must(tmp_path: Path) -> None:
     assert "data/08_reporting/plot.png" not in tracked
 
 
-def test_an_update_keeps_what_is_yours(tmp_path: Path) -> None:
-    """Nodes and configuration are written once; the shim is the template's."""
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
-    template = tmp_path / "template"
-    files = succeed(["git", "ls-files", "--cached", "--others", "--exclude-standard"], ROOT)
-    for name in files.splitlines():
-        source, target = ROOT / name, template / name
-        if source.is_file() and not source.is_symlink():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(source.read_bytes())
-    shim = template / "template/dags/kedro_astro/__init__.py"
-    nodes = template / "template/src/{{ package_name }}/pipelines/reporting/nodes.py"
-
-    def release(tag: str) -> None:
-        for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", tag], ["tag", tag]):
-            succeed([*git, *command], template)
-
-    release("v1.0.0")
-    copier = [Path(sys.executable).with_name("copier")]
-    project = tmp_path / "project"
-    succeed([*copier, "copy", "--defaults", "--quiet", template, project], tmp_path)
-    mine = project / "src/project/pipelines/reporting/nodes.py"
-    mine.write_text(mine.read_text() + "\n# mine\n")
-    (project / "data/01_raw/penguins_raw.csv").unlink()
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "mine"]):
-        succeed([*git, *command], project)
-    shim.write_text(shim.read_text() + "\n# next version\n")
-    nodes.write_text("# rewritten by the template\n")
-    release("v1.1.0")
-    succeed([*copier, "update", "--defaults", "--quiet"], project)
-
-    assert (project / "dags/kedro_astro/__init__.py").read_text().endswith("# next version\n")
-    assert mine.read_text().endswith("# mine\n")
-    assert not (project / "data/01_raw/penguins_raw.csv").exists()
-    changed = succeed(["git", "status", "--porcelain"], project).split()
-    assert sorted(changed[1::2]) == [".copier-answers.yml", "dags/kedro_astro/__init__.py"]
-
-
 class TestAnswers:
     """Bad input is refused in a sentence, and nothing is written."""
 
@@ -177,6 +139,26 @@ class TestAnswers:
     )
     def test_project_name(self, tmp_path: Path, name: str, says: str) -> None:
         self.refused(tmp_path, f"project_name={name}", says)
+
+    @pytest.mark.parametrize(
+        ("answer", "says"),
+        [
+            ("start=exemple", "start: take example, empty or existing"),
+            ("runtime=latest", "such as 3.3-8-python-3.12"),
+            ("runtime=3.3-8\nRUN curl evil", "such as 3.3-8-python-3.12"),
+            ("runtime=2.9-1-python-3.12", "Airflow 3.1 to 3.3"),
+            ("data_root=/etc", "write data, or a URL"),
+            ("data_root=s3://key:secret@bucket", "without credentials"),
+            ("data_root=s3://bucket/", "leave the / at the end out"),
+            ("data_root=s3://b/${oc.env:HOME}", "write data, or a URL"),
+            ("targets=[astr]", "write a list of astro, mwaa and kubernetes"),
+            ("targets=astro", "such as [astro]"),
+            ("proejct_name=x", "no question proejct_name; there are project_name, start"),
+            ("airflow_version=2", "no question airflow_version"),
+        ],
+    )
+    def test_other_answers(self, tmp_path: Path, answer: str, says: str) -> None:
+        self.refused(tmp_path, answer, says)
 
     @staticmethod
     def refused(tmp_path: Path, answer: str, says: str) -> None:

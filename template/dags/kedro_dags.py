@@ -4,8 +4,14 @@ Airflow imports this file; `kedro_astro` beside it does the work. Both belong to
 change a DAG, change the pipeline under `src/`.
 """
 
+import sys
 from pathlib import Path
 
-from kedro_astro.dags import build_dags
+DAGS = Path(__file__).resolve().parent
+# Airflow puts this folder there itself; a test that imports this file need not.
+if str(DAGS) not in sys.path:
+    sys.path.insert(0, str(DAGS))
 
-globals().update(build_dags(Path(__file__).resolve().parent.parent))
+from kedro_astro.dags import build_dags  # noqa: E402
+
+globals().update(build_dags(DAGS.parent))

@@ -3,8 +3,14 @@
 A file of its own, because Airflow drops every DAG of a file that raises.
 """
 
+import sys
 from pathlib import Path
 
-from kedro_astro.dags import raise_problems
+DAGS = Path(__file__).resolve().parent
+# Airflow puts this folder there itself; a test that imports this file need not.
+if str(DAGS) not in sys.path:
+    sys.path.insert(0, str(DAGS))
 
-raise_problems(Path(__file__).resolve().parent.parent)
+from kedro_astro.dags import raise_problems  # noqa: E402
+
+raise_problems(DAGS.parent)

@@ -1,6 +1,13 @@
-"""`python -m kedro_astro`: the `kedro astro` commands, where the project is not installed."""
+"""`python -m kedro_astro` or `python dags/kedro_astro`: the `kedro astro` commands anywhere."""
+
+import sys
+from pathlib import Path
+
+if not __package__:
+    # Python puts this folder first; its modules are to be found in the package and nowhere else.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from kedro_astro.cli import astro
 
 if __name__ == "__main__":
-    astro(prog_name="python -m kedro_astro")
+    astro(prog_name="kedro astro")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from kedro_astro.adoption import left_to_merge
 from kedro_astro.errors import KedroAstroError
+from kedro_astro.integrity import REPAIR
 from kedro_astro.plan import Plans, airflow_id, shared_by_runs
 from kedro_astro.structure import Structure, is_parameter, untranscoded
 
@@ -53,10 +55,39 @@ def findings(
         *_not_there(structure, exists),
         *_no_fields(structure),
         *_surprises(plans),
+        *(
+            Finding("warning", pipeline.name, "it has no nodes yet, so it has no DAG.")
+            for pipeline in structure.pipelines
+            if not pipeline.nodes
+        ),
         *_mixed_runs(structure, plans),
         *(_not_shared(structure) if target else ()),
     ]
     return sorted(found, key=lambda finding: (finding.level, finding.where, finding.what))
+
+
+def of_the_folder(
+    changed: Collection[str], conflicts: Collection[str], files: Mapping[str, str]
+) -> list[Finding]:
+    """Return what is wrong with the files of the template, errors first.
+
+    Args:
+        changed: files of the shim that are not as the template wrote them.
+        conflicts: where an update left both versions.
+        files: texts of the files that a project had before, see `adoption.left_to_merge`.
+    """
+    found = [Finding(level, "", what) for level, what in left_to_merge(files)]
+    if conflicts:
+        what = f"copier update left two versions at {', '.join(conflicts)}. Decide and delete one."
+        found.append(Finding("error", "", what))
+    if changed:
+        what = (
+            f"dags/kedro_astro is not as the template wrote it ({', '.join(changed)}). It belongs "
+            f"to the template: an update mixes your changes with its own. Write it again with:\n"
+            f"{REPAIR}"
+        )
+        found.append(Finding("error", "", what))
+    return sorted(found, key=lambda finding: (finding.level, finding.what))
 
 
 def _never_saved(structure: Structure) -> Iterator[Finding]:

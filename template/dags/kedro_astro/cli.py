@@ -65,8 +65,10 @@ def list_(as_json: bool) -> None:
     plans = plan_all(structure)
     if as_json:
         click.echo(json.dumps(as_data(plans), indent=2))
-    else:
+    elif plans:
         Console().print(*as_tables(plans), sep="\n")
+    else:
+        click.echo("No pipeline has nodes yet, so there are no DAGs.")
     _say_problems(structure)
 
 
@@ -75,13 +77,21 @@ def list_(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def check(target: str | None, as_json: bool) -> None:
     """Look for what would go wrong; the exit status is 1 if anything would."""
-    from kedro_astro.check import findings
+    from kedro_astro.adoption import LOOKED_AT
+    from kedro_astro.check import findings, of_the_folder
+    from kedro_astro.integrity import changed_files, conflicts
     from kedro_astro.plan import plan_all
 
     structure, project = _structure(), _project()
-    found = findings(
-        structure, plan_all(structure), exists=lambda path: (project / path).exists(), target=target
-    )
+    files = {
+        file.relative_to(project).as_posix(): file.read_text(encoding="utf-8", errors="replace")
+        for pattern in LOOKED_AT
+        for file in sorted(project.glob(pattern))
+    }
+    found = [
+        *findings(structure, plan_all(structure), lambda path: (project / path).exists(), target),
+        *of_the_folder(changed_files(), conflicts(project), files),
+    ]
     if as_json:
         click.echo(json.dumps([vars(finding) for finding in found], indent=2))
     else:

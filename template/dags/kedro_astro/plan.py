@@ -178,13 +178,16 @@ def _refuse_crossings(
 
 
 def plan_all(structure: Structure, wanted: str | None = None) -> Plans:
-    """Plan all pipelines that become DAGs, or the one whose DAG has the id `wanted`."""
+    """Plan all pipelines that become DAGs, or the one whose DAG has the id `wanted`.
+
+    One without nodes becomes none.
+    """
     settings = structure.settings or {}
     chosen = selected(settings, [pipeline.name for pipeline in structure.pipelines])
     plans: dict[str, Plan | KedroAstroError] = {}
     taken: dict[str, str] = {}
     for pipeline in structure.pipelines:
-        if pipeline.name not in chosen:
+        if pipeline.name not in chosen or not pipeline.nodes:
             continue
         try:
             said = for_pipeline(settings, pipeline.name)
