@@ -1,11 +1,13 @@
-# `make demo`: see it work. `make test`: run all tests. Both install what they need into .venv.
+# `make demo`: see it work. `make test`: run all tests. Both install what they need into .venv*.
 PYTHON ?= python3
 BIN := .venv/bin
-SLOW := e2e or docker or browser
+ALONE := e2e or docker or browser
+OLDEST := .venv-oldest
 UV = $(or $(shell command -v uv),.uv/bin/uv)
+LOCK = $(UV) pip compile --quiet --universal --upgrade --no-annotate --no-header --python-version 3.10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint lock setup clean
+.PHONY: help demo test test-fast test-oldest lint lock checksums setup clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -13,23 +15,31 @@ help:  ## say what there is
 demo: setup  ## scaffold a project into build/demo and run it on a real Airflow; KEEP=1 leaves the UI up
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
 
-test: test-fast  ## lint, types and all tests
-	$(BIN)/python -m pytest -m "$(SLOW)"
+test: test-fast test-oldest  ## lint, types and all tests
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "slow and not ($(ALONE))"
+	$(BIN)/python -m pytest -m "$(ALONE)"
 
-test-fast: lint  ## the tests that need no Airflow running, no Docker and no browser
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not ($(SLOW))"
+test-fast: lint  ## the tests that need no Airflow running, no Docker, no browser and little time
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not (slow or $(ALONE))"
+
+test-oldest: setup  ## the shim's tests on the oldest Airflow and Kedro that it runs on
+	@$(PYTHON) tools/bootstrap.py oldest
+	if [ -e $(OLDEST)/ready ]; then $(OLDEST)/bin/python -m pytest -n auto shim/tests; fi
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-lock: setup  ## choose the newest versions that work and pin them in constraints.txt
-	$(UV) pip compile --quiet --universal --upgrade --no-annotate --no-header --python-version 3.10 \
-	  --group pyproject.toml:dev template/requirements.txt --output-file constraints.txt
+lock: setup  ## choose the newest versions that work and pin them in constraints*.txt
+	$(LOCK) --group pyproject.toml:dev --output-file constraints.txt
+	$(LOCK) --group pyproject.toml:oldest --output-file constraints-oldest.txt
+
+checksums: setup  ## write down that the shim is as it should be; projects notice later changes
+	$(BIN)/python tools/checksums.py
 
 setup:
 	@$(PYTHON) tools/bootstrap.py
 
 clean:  ## remove all that make has made
-	rm -rf .venv .uv build
+	rm -rf .venv $(OLDEST) .uv build

@@ -31,7 +31,45 @@ def scaffold(destination: Path, **answers: object) -> Path:
     return destination
 
 
+NUMBERS = '''
+"""Numbers, doubled twice."""
+
+from kedro.pipeline import Pipeline, node, pipeline
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def create_pipeline(**kwargs: object) -> Pipeline:
+    return pipeline(
+        [
+            node(double, "params:number", "doubled", name="first"),
+            node(double, "doubled", "total", name="second"),
+        ]
+    )
+'''.lstrip()
+CATALOG = "total: {type: json.JSONDataset, filepath: data/total.json}\n"
+
 GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+
+
+def kedro_new(project: Path, interpreter: str | Path = sys.executable) -> Path:
+    """Make what `kedro new` makes, with a pipeline of numbers in it."""
+    options = ["--name", project.name, "--tools", "none", "--example", "n", "--telemetry", "no"]
+    succeed([interpreter, "-m", "kedro", "new", *options], project.parent)
+    add_numbers(project)
+    return project
+
+
+def add_numbers(project: Path) -> None:
+    """Add a pipeline `sums`, which saves 84 as data/total.json."""
+    (package,) = (path.parent for path in project.glob("src/*/settings.py"))
+    folder = package / "pipelines/sums"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(NUMBERS)
+    (project / "conf/base/catalog.yml").write_text(CATALOG)
+    (project / "conf/base/parameters.yml").write_text("number: 21\n")
 
 
 class Releases:

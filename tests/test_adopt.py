@@ -6,21 +6,23 @@ import json
 from pathlib import Path
 
 import pytest
-from scaffold import GIT, ROOT, Releases, commit, python, run, run_dag, scaffold, succeed, tree
+from scaffold import (
+    GIT,
+    ROOT,
+    Releases,
+    add_numbers,
+    commit,
+    kedro_new,
+    python,
+    run,
+    run_dag,
+    scaffold,
+    succeed,
+    tree,
+)
 
 pytestmark = pytest.mark.slow
 
-PIPELINE = """
-from kedro.pipeline import node, pipeline
-def double(number):
-    return 2 * number
-def create_pipeline(**kwargs):
-    return pipeline([
-        node(double, "params:number", "doubled", name="first"),
-        node(double, "doubled", "total", name="second"),
-    ])
-"""
-CATALOG = "total: {type: json.JSONDataset, filepath: data/total.json}\n"
 GENERATED = """
 from airflow.sdk import dag, task
 from kedro.framework.session import KedroSession
@@ -32,18 +34,7 @@ COMPILE = "RUN PYTHONPATH=dags python -m kedro_astro compile"
 @pytest.fixture
 def existing(tmp_path: Path) -> Path:
     """What `kedro new` makes, with a pipeline in it, as a git repository."""
-    return kedro_new(tmp_path / "old-one", python())
-
-
-def kedro_new(project: Path, interpreter: list[str | Path]) -> Path:
-    options = ["--name", project.name, "--tools", "none", "--example", "n", "--telemetry", "no"]
-    succeed([*interpreter, "-m", "kedro", "new", *options], project.parent)
-    folder = project / "src/old_one/pipelines/sums"
-    folder.mkdir()
-    (folder / "__init__.py").write_text(PIPELINE)
-    (project / "conf/base/catalog.yml").write_text(CATALOG)
-    (project / "conf/base/parameters.yml").write_text("number: 21\n")
-    return under_git(project)
+    return under_git(kedro_new(tmp_path / "old-one"))
 
 
 def under_git(project: Path) -> Path:
@@ -82,7 +73,8 @@ def test_what_kedro_new_makes(existing: Path, tmp_path: Path) -> None:
 
 @pytest.mark.e2e  # `make test` has the oldest versions by then
 def test_what_the_oldest_kedro_makes(tmp_path: Path) -> None:
-    project = kedro_new(tmp_path / "old-one", [ROOT / ".venv-oldest/bin/python"])
+    project = kedro_new(tmp_path / "old-one", ROOT / ".venv-oldest/bin/python")
+    under_git(project)
     adopt(project)
     assert "0 findings" in check(project)
     assert runs(project, "old_one.sums", tmp_path)
@@ -167,11 +159,7 @@ def test_an_astro_project_gets_a_kedro_side(tmp_path: Path) -> None:
     ignore = project / ".dockerignore"
     ignore.write_text(ignore.read_text() + "conf/local/*\n!conf/local/.gitkeep\n")
     assert "error" not in check(project)
-    folder = project / "src/weather/pipelines/sums"
-    folder.mkdir()
-    (folder / "__init__.py").write_text(PIPELINE)
-    (project / "conf/base/catalog.yml").write_text(CATALOG)
-    (project / "conf/base/parameters.yml").write_text("number: 21\n")
+    add_numbers(project)
     assert runs(project, "weather.sums", tmp_path)
 
 
@@ -179,8 +167,8 @@ def test_an_update_of_an_adopted_project(tmp_path: Path) -> None:
     """It brings the shim and leaves alone what was never the template's."""
     template = Releases(tmp_path / "template")
     template.release("0.1.0")
-    project = kedro_new(tmp_path / "old-one", python())
-    own = {name: content for name, content in tree(project).items()}
+    project = under_git(kedro_new(tmp_path / "old-one"))
+    own = tree(project)
     (project / "Dockerfile").write_text("FROM mine\n")
     commit(project, "docker")
     template.copy(project, start="existing")

@@ -52,6 +52,15 @@ def test_no_key_asks_for_trust_and_no_link_is_in_the_template() -> None:
     assert not [path for path in (ROOT / "template").rglob("*") if path.is_symlink()]
 
 
+def test_every_name_is_one_that_windows_has() -> None:
+    reserved = {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(10))}
+    paths = succeed(["git", "ls-files", "-z", "template"], ROOT).split("\0")
+    assert len({path.lower() for path in paths}) == len(paths)
+    for part in {part for path in paths for part in path.split("/")}:
+        assert not re.search(r'[<>:"\\|?*]|[ .]$', part)
+        assert part.split(".")[0].lower() not in reserved
+
+
 def test_the_template_leaves_no_jinja_behind(penguins: Path) -> None:
     for path in penguins.rglob("*"):
         assert "{{" not in path.name and not path.name.endswith(".jinja")
@@ -81,6 +90,23 @@ def test_the_image_compiles_the_manifest_from_what_dockerignore_leaves(
     env = {"PATH": path, "KEDRO_ASTRO_MANIFEST": str(manifest)}
     assert "4 pipelines of Penguins" in succeed(["sh", "-c", line], context, env)
     assert manifest.is_file()
+
+
+def test_the_example_is_tested_with_what_it_asks_for(penguins: Path) -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    for line in (penguins / "requirements.txt").read_text().splitlines():
+        assert line.startswith("#") or f'    "{line}",\n' in text
+
+
+@pytest.mark.parametrize(
+    ("data_root", "library"),
+    [("s3://b", "s3fs"), ("gs://b/c", "gcsfs"), ("abfs://c@a.net", "adlfs")],
+)
+def test_an_object_store_brings_its_library(tmp_path: Path, data_root: str, library: str) -> None:
+    project = scaffold(tmp_path / "p", data_root=data_root)
+    assert library in (project / "requirements.txt").read_text().splitlines()
+    assert f"data_root: {data_root}\n" in (project / "conf/airflow/globals.yml").read_text()
+    assert "data_root: data\n" in (project / "conf/base/globals.yml").read_text()
 
 
 def test_ruff_has_nothing_to_say_about_the_output(tmp_path: Path) -> None:

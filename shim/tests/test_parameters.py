@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kedro_astro.manifest import load
 from kedro_astro.parameters import for_form, leaves, nested
@@ -50,6 +50,7 @@ parameters = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # Nested dictionaries on a busy machine.
 @given(parameters)
 def test_what_a_form_holds_comes_back_nested_as_it_was(said: dict) -> None:
     held, left_out = for_form(said)

@@ -4,4 +4,4 @@ This package belongs to the template and is replaced by `copier update`: change 
 not these files.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -7,12 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
-    BaseOperator,
-    Context,
-    mask_secret,
-)
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, Context
+
+try:
+    from airflow.sdk.log import mask_secret
+except ImportError:  # Airflow 2. The common name is in no common-compat that Python 3.10 can have.
+    from airflow.utils.log.secrets_masker import mask_secret  # type: ignore[no-redef]
 
 from kedro_astro.parameters import nested
 from kedro_astro.plan import Task

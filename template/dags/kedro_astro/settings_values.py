@@ -87,7 +87,7 @@ def whole(low: int) -> Callable[[Any], int]:
 
 
 def _backoff(value: Any) -> float | bool:
-    """Before Airflow 3.3 there is only true and false; from then on true is a factor of 2."""
+    """Before Airflow 3.2 there is only true and false; from then on true is a factor of 2."""
     return value if isinstance(value, bool) else float(number(value, 0 if value == 0 else 1, 100))
 
 
