@@ -7,7 +7,7 @@ UV = $(or $(shell command -v uv),.uv/bin/uv)
 LOCK = $(UV) pip compile --quiet --universal --upgrade --no-annotate --no-header --python-version 3.10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-oldest lint lock checksums setup clean
+.PHONY: help demo test test-fast test-oldest lint lock docs setup clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -26,7 +26,8 @@ test-oldest: setup  ## the shim's tests on the oldest Airflow and Kedro that it 
 	@$(PYTHON) tools/bootstrap.py oldest
 	if [ -e $(OLDEST)/ready ]; then $(OLDEST)/bin/python -m pytest -n auto shim/tests; fi
 
-lint: setup  ## ruff and mypy
+lint: setup  ## ruff, mypy, and whether the shim's checksums are true
+	$(BIN)/python tools/checksums.py
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -35,8 +36,8 @@ lock: setup  ## choose the newest versions that work and pin them in constraints
 	$(LOCK) --group pyproject.toml:dev --output-file constraints.txt
 	$(LOCK) --group pyproject.toml:oldest --output-file constraints-oldest.txt
 
-checksums: setup  ## write down that the shim is as it should be; projects notice later changes
-	$(BIN)/python tools/checksums.py
+docs: setup  ## write docs/reference from the code
+	$(BIN)/python tools/reference.py
 
 setup:
 	@$(PYTHON) tools/bootstrap.py

@@ -1,4 +1,7 @@
-"""Write the shim's checksums, by which a project knows whether somebody changed it."""
+"""Write the shim's checksums, by which a project knows whether somebody changed it.
+
+Fails if they were not true, so that nobody forgets to commit them.
+"""
 
 from __future__ import annotations
 
@@ -11,4 +14,7 @@ sys.path.insert(0, str(ROOT / "shim" / "src"))
 from kedro_astro.integrity import CHECKSUMS, checksums  # noqa: E402
 from kedro_astro.project import SHIM  # noqa: E402
 
-(SHIM / CHECKSUMS).write_text(checksums(), encoding="utf-8")
+file = SHIM / CHECKSUMS
+if not file.exists() or file.read_text(encoding="utf-8") != checksums():
+    file.write_text(checksums(), encoding="utf-8")
+    sys.exit("The shim has changed: its checksums are written anew. Commit them, then try again.")

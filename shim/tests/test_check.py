@@ -26,7 +26,7 @@ def test_list_shows_dags_tasks_and_nodes(make_project: MakeProject, kedro_astro)
     text = kedro_astro(make_project(), "list").output
     assert "shop (__default__)" in text and "shop.sales (sales)" in text
     assert "first__second" in text
-    assert "1 tasks, 1 of them one after the other" in text
+    assert "1 task, 1 of them one after the other" in text
 
 
 def test_list_as_json(make_project: MakeProject, kedro_astro) -> None:
@@ -125,3 +125,18 @@ def test_an_environment_that_is_not_there(
     done = kedro_astro(make_project(), "check")
     assert done.exit_code == 1
     assert "error: The folder conf/prod is not there" in done.output
+
+
+def test_check_names_credentials_that_tasks_would_not_find(
+    make_project: MakeProject, kedro_astro
+) -> None:
+    """Those of conf/local are for `kedro run`: Airflow's tasks have an environment of their own."""
+    files = {
+        "conf/base/catalog.yml": CATALOG + "more: {type: x.Y, credentials: store}\n",
+        "conf/local/credentials.yml": "store: {key: hunter2}\n",
+        "data/raw.json": "1",
+    }
+    assert "0 findings" in kedro_astro(make_project(files), "check").output
+    said = kedro_astro(make_project({**files, "conf/airflow/.gitkeep": ""}), "check").output
+    assert "warning: more names the credentials store" in said
+    assert "conf/airflow/credentials.yml" in said and "hunter2" not in said

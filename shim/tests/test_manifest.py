@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from kedro_astro import manifest
 from kedro_astro.errors import ManifestError
-from kedro_astro.manifest import STILL_READING, load
+from kedro_astro.manifest import COMPILED, STILL_READING, keep, load
 from kedro_astro.structure import from_json, to_json
 from projects import CATALOG, SALES, MakeProject
 
@@ -184,3 +184,16 @@ def test_a_slow_reading_goes_on_in_the_background(
         file.write("go on")
     structure = load(project)
     assert structure.problems == () and len(structure.pipelines) == 2
+
+
+def test_a_manifest_of_another_environment_is_refused(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its datasets are not those that a task would find."""
+    compiled = tmp_path / "compiled.json"
+    keep(project, compiled)
+    monkeypatch.setenv(COMPILED, str(compiled))
+    assert load(project).problems == ()
+    monkeypatch.setenv("KEDRO_ENV", "prod")
+    with pytest.raises(ManifestError, match="environment '', and tasks would run in 'prod'"):
+        load(project)

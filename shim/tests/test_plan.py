@@ -300,3 +300,15 @@ def test_two_pipelines_never_share_a_dag() -> None:
     assert isinstance(plans[stand_in], Plan)
     assert isinstance(plans["a b"], KedroAstroError)
     assert f"shop.{stand_in}" in str(plans["a b"]) and "dag_id" in str(plans["a b"])
+
+
+def test_nodes_that_no_hand_written_group_names_are_grouped_by_memory() -> None:
+    nodes = (
+        Node("a", (), ("x",)),
+        Node("b", ("x",), ("y",)),
+        Node("c", ("y",), ("z",)),
+        Node("d", ("z",), ("w",)),
+    )
+    datasets = {"y": FILE, "w": FILE}
+    planned = tasks(Pipeline("p", nodes), datasets, {"mine": ["a", "b"]})
+    assert [task.task_id for task in planned] == ["mine", "c__d"]

@@ -11,7 +11,7 @@ RUN PYTHONPATH=dags python -m kedro_astro compile"""
 
 FROM = "FROM astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12"
 
-LOOKED_AT = ("requirements.txt", "Dockerfile", ".dockerignore", "dags/*.py")
+LOOKED_AT = ("requirements.txt", "Dockerfile", ".dockerignore", ".gitignore", "dags/*.py")
 """Files, as patterns, whose texts `left_to_merge` takes."""
 
 
@@ -29,6 +29,12 @@ def left_to_merge(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             "error",
             ".dockerignore lets conf/local, with its credentials, into the image. Add these two "
             "lines:\nconf/local/*\n!conf/local/.gitkeep",
+        )
+    if "conf/local" not in files.get(".gitignore", "conf/local"):
+        yield (
+            "error",
+            ".gitignore lets conf/local and other credentials into git. Add these three lines:\n"
+            "conf/local/**\n!conf/local/.gitkeep\nconf/**/*credentials*",
         )
     for path, text in files.items():
         if path.startswith("dags/") and re.search(r"\bKedroSession\b", text):

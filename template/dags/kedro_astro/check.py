@@ -54,6 +54,7 @@ def findings(
         *_never_saved(structure),
         *_not_there(structure, exists),
         *_no_fields(structure),
+        *_no_credentials(structure),
         *_surprises(plans),
         *(
             Finding("warning", pipeline.name, "it has no nodes yet, so it has no DAG.")
@@ -130,7 +131,20 @@ def _not_there(structure: Structure, exists: Callable[[str], bool]) -> Iterator[
 def _no_fields(structure: Structure) -> Iterator[Finding]:
     for name, reason in structure.left_out.items():
         yield Finding(
-            "warning", "", f"the parameter {name} is in no trigger form: {reason}. Nodes have it."
+            "warning",
+            "",
+            f"the parameter {name} is in no trigger form: {reason}. Nodes still get it.",
+        )
+
+
+def _no_credentials(structure: Structure) -> Iterator[Finding]:
+    folder = f"conf/{structure.env}" if structure.env else "the environment's folder"
+    for name, key in structure.no_credentials.items():
+        yield Finding(
+            "warning",
+            "",
+            f"{name} names the credentials {key}, which are neither in conf/base nor in {folder}, "
+            f"where Airflow's tasks look. Put them into {folder}/credentials.yml; git ignores it.",
         )
 
 

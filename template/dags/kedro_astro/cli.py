@@ -25,7 +25,9 @@ def astro() -> None:
 
 
 @astro.command()
-@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Of the UI."
+)
 def up(port: int) -> None:
     """Start a real Airflow for this project, without Docker, until you press Ctrl-C."""
     try:
@@ -81,6 +83,7 @@ def check(target: str | None, as_json: bool) -> None:
     from kedro_astro.check import findings, of_the_folder
     from kedro_astro.integrity import changed_files, conflicts
     from kedro_astro.plan import plan_all
+    from kedro_astro.show import count
 
     structure, project = _structure(), _project()
     files = {
@@ -99,7 +102,7 @@ def check(target: str | None, as_json: bool) -> None:
             where = f"{finding.where}: " if finding.where else ""
             color = "red" if finding.level == "error" else "yellow"
             click.echo(f"{click.style(finding.level, fg=color)}: {where}{finding.what}")
-        click.echo(f"{len(structure.pipelines)} pipelines, {len(found)} findings")
+        click.echo(f"{count(structure.pipelines, 'pipeline')}, {count(found, 'finding')}")
     if any(finding.level == "error" for finding in found):
         raise SystemExit(1)
 
@@ -114,6 +117,7 @@ def compile(manifest: Path | None) -> None:
     """
     from kedro_astro.errors import BrokenProjectError
     from kedro_astro.manifest import COMPILED, keep
+    from kedro_astro.show import count
 
     path = manifest or (Path(named) if (named := os.environ.get(COMPILED)) else None)
     if path is None:
@@ -122,7 +126,7 @@ def compile(manifest: Path | None) -> None:
     if structure.problems:
         path.unlink(missing_ok=True)
         raise click.ClickException(str(BrokenProjectError(structure.problems, kept=0)))
-    click.echo(f"{path}: {len(structure.pipelines)} pipelines of {structure.project_name}")
+    click.echo(f"{path}: {count(structure.pipelines, 'pipeline')} of {structure.project_name}")
 
 
 def _structure() -> Structure:

@@ -75,7 +75,8 @@ def _read(project: Path, env: str | None) -> Structure:
         # To Kedro a folder that is not there is a section of the configuration that is not there.
         if name and not Path(loader.conf_source, name).is_dir():
             raise MissingEnvironmentError(_relative(Path(loader.conf_source, name), project))
-    catalog = _without_credentials(_section(loader, "catalog"))
+    written = _section(loader, "catalog")
+    catalog = _without_credentials(written)
     _check_catalog(catalog)
     parameters, left_out = for_form(_section(loader, "parameters"))
     resolver = CatalogConfigResolver(catalog, None, DataCatalog.default_runtime_patterns)
@@ -99,6 +100,7 @@ def _read(project: Path, env: str | None) -> Structure:
         datasets=datasets,
         parameters=parameters,
         left_out=left_out,
+        no_credentials=_no_credentials(written, loader),
         settings=settings_,
         sources=(_relative(metadata.source_dir, project), settings.CONF_SOURCE, "pyproject.toml"),
         problems=(*broken, *wrong),
@@ -232,6 +234,21 @@ def _section(loader: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise ConfigurationError(
             name, "cannot be read. Each of its files must be a mapping"
         ) from error
+
+
+def _no_credentials(catalog: Mapping[str, Any], loader: Mapping[str, Any]) -> dict[str, str]:
+    """Return which credentials entries name that are not there: names only, never a value."""
+    try:
+        there = _section(loader, "credentials")
+    except ConfigurationError:
+        # Values that come from an environment which is not this one's: they may be there.
+        return {}
+    named = {
+        name: entry.get("credentials")
+        for name, entry in catalog.items()
+        if isinstance(entry, Mapping)
+    }
+    return {name: key for name, key in named.items() if isinstance(key, str) and key not in there}
 
 
 def _check_catalog(catalog: Mapping[Any, Any]) -> None:

@@ -11,7 +11,7 @@ class KedroAstroError(Exception):
 
 
 class BrokenProjectError(KedroAstroError):
-    """Some or all pipelines of the project could not be read.
+    """Some or all pipelines of the project could not be read, or cannot be DAGs.
 
     Args:
         problems: what is wrong, one text each, with the place where it is.
@@ -25,10 +25,11 @@ class BrokenProjectError(KedroAstroError):
             else "Until then it has no DAGs."
         )
         super().__init__(
-            "Kedro could not read all of this project's pipelines.\n"
+            "Something is wrong with this project's pipelines or their configuration.\n"
             + "\n".join(problems)
             + "\nMend it and save: Airflow looks again by itself, and this message goes. "
-            f"`kedro registry list` shows the same error with its traceback. {meanwhile}"
+            "`kedro astro check` shows it in a terminal, and `kedro registry list` the traceback "
+            f"of what cannot be imported. {meanwhile}"
         )
 
 

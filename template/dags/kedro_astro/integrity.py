@@ -13,8 +13,8 @@ CHECKSUMS = "CHECKSUMS"
 """The file beside this one, as `sha256sum` writes it."""
 
 REPAIR = (
-    "uvx copier recopy --defaults --overwrite --vcs-ref=:current: --exclude '*' "
-    "--exclude '!/dags' --exclude '!/dags/kedro_astro' --exclude '!/dags/kedro_astro/*'"
+    "uvx copier recopy --defaults --overwrite --vcs-ref=:current: "
+    "--exclude '*' --exclude '!dags/kedro_astro'"
 )
 """The command that writes the shim again, in the template's version that the project has."""
 

@@ -44,7 +44,7 @@ def load(project: Path, patience: float | None = None) -> Structure:
         ManifestError: if `KEDRO_ASTRO_MANIFEST` names a file that is no manifest.
     """
     if compiled := os.environ.get(COMPILED):
-        return _read_compiled(Path(compiled))
+        return _read_compiled(Path(compiled), kedro_env(project))
     path = cache_folder(project) / "manifest.json"
     if structure := _read_fresh(path, project):
         return structure
@@ -131,13 +131,17 @@ def _stats(path: str) -> list[tuple[str, int, int]]:
     return sorted(found)
 
 
-def _read_compiled(path: Path) -> Structure:
+def _read_compiled(path: Path, env: str | None) -> Structure:
     try:
-        return _read(path)[1]
+        structure = _read(path)[1]
     except OSError as error:
         raise ManifestError(path, error.strerror or "it cannot be read") from error
     except ValueError as error:
         raise ManifestError(path, f"it is damaged or of another version ({error})") from error
+    if structure.env != (env or ""):
+        reason = f"it is of the Kedro environment {structure.env!r}, and tasks would run in {env!r}"
+        raise ManifestError(path, reason)
+    return structure
 
 
 def _read_fresh(path: Path, project: Path) -> Structure | None:

@@ -104,7 +104,8 @@ def tasks(
         datasets: the catalog; a name that it lacks is in memory, as in Kedro.
         grouping: which nodes share a task: those that share an in-memory dataset (`memory`), a
             top-level `namespace` or a `tag`, all of them (`pipeline`), none (`node`), or those of
-            one hand-written group: names of nodes by the name of their task.
+            one hand-written group: names of nodes by the name of their task. The nodes that no
+            such group names are grouped by memory.
 
     Returns:
         The tasks in topological order.
@@ -144,7 +145,8 @@ def _together(
     """Yield names of nodes that the grouping wants in one task; two that overlap make one."""
     if not isinstance(grouping, str):
         yield from grouping.values()
-        return
+        named = {name for group in grouping.values() for name in group}
+        nodes, grouping = [node for node in nodes if node.name not in named], "memory"
     shared: dict[str, list[str]] = {}
     for node in nodes:
         for key in _keys(node, datasets, grouping):

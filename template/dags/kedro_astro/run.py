@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from kedro_astro.parameters import leaves
 from kedro_astro.plan import airflow_id
 from kedro_astro.project import kedro_env, prepare_kedro
 from kedro_astro.structure import Pipeline
@@ -84,11 +83,18 @@ def _telling_credentials(mask: Callable[[str], None]) -> object:
         @hook_impl
         def after_context_created(self, context: Any) -> None:
             with suppress(MissingConfigException):
-                for _, secret in leaves(context.config_loader["credentials"]):
-                    if isinstance(secret, str):
-                        mask(secret)
+                for secret in _texts(context.config_loader["credentials"]):
+                    mask(secret)
 
     return Credentials()
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(item)
 
 
 def version_of_run(due: datetime, pipeline: str = "__default__", try_number: int = 1) -> str:

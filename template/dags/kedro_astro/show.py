@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from typing import Any
 
 from rich.markup import escape
@@ -10,6 +10,11 @@ from rich.table import Table
 
 from kedro_astro.errors import KedroAstroError
 from kedro_astro.plan import Plans, longest_chain
+
+
+def count(things: Sized, name: str) -> str:
+    """Return how many there are, in words."""
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
 def as_data(plans: Plans) -> list[dict[str, Any]]:
@@ -45,7 +50,7 @@ def as_tables(plans: Plans) -> Iterator[Table]:
             title=escape(f"{entry.get('dag_id', 'no DAG')} ({entry['pipeline']})"),
             caption=escape(
                 entry.get("error")
-                or f"{len(tasks)} tasks, {entry['hops']} of them one after the other"
+                or f"{count(tasks, 'task')}, {entry['hops']} of them one after the other"
             ),
             title_justify="left",
             caption_justify="left",

@@ -95,6 +95,7 @@ class Structure:
         datasets: by name as nodes write it; parameters are not in it.
         parameters: value by dotted name (`model.depth`), JSON values only; what JSON cannot hold is
             not in it.
+        no_credentials: by catalog entry, the credentials that it names and the environment lacks.
         left_out: why a trigger form cannot hold a parameter, by its dotted name.
         settings: what `airflow.yml` says, as `settings.normalise` returns it; None if it cannot be
             used.
@@ -109,6 +110,7 @@ class Structure:
     datasets: Mapping[str, Dataset]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    no_credentials: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] | None = field(default_factory=dict)
     sources: tuple[str, ...] = SOURCES
     problems: tuple[str, ...] = ()
@@ -144,6 +146,7 @@ def from_json(data: Mapping[str, Any]) -> Structure:
             datasets={name: Dataset(**dataset) for name, dataset in data["datasets"].items()},
             parameters=data["parameters"],
             left_out=data["left_out"],
+            no_credentials=data["no_credentials"],
             settings=data["settings"],
             sources=tuple(data["sources"]),
             problems=tuple(data["problems"]),

@@ -80,6 +80,7 @@ def dag_doc(pipeline: Pipeline, shared: Collection[str], left_out: Mapping[str, 
         "One run at a time: these datasets have one place for all runs. "
         "Make them `versioned`, or put `${runtime_params:airflow_run}` into their path: "
         + ", ".join(f"`{name}`" for name in shared)
+        + ". A backfill has a limit of its own: give it one run at a time, too."
     )
     missing = "\n".join(
         f"- `{name}`: {left_out[name]}" for name in used_parameters(pipeline, left_out)

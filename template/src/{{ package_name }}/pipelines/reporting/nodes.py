@@ -29,8 +29,8 @@ def plot_penguins(
     Returns:
         A figure of 11 by 5.2 inches with two panels.
     """
-    figure = Figure(figsize=(11, 5.2), layout="constrained", facecolor="white")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12, wspace=0.04)
+    figure = Figure(figsize=(11, 5.2), facecolor="white")
+    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12, wspace=0.04)
     left, right = figure.subplots(1, 2, width_ratios=[1.3, 1])
     _draw_birds(left, penguins, predictions, metrics["features"])
     _draw_confusion(right, predictions, metrics["recall"])
@@ -53,7 +53,7 @@ def _draw_birds(
     x, y = features[:2]
     tested = penguins["bird_id"].isin(predictions["bird_id"])
     for (species, birds), (colour, marker) in zip(penguins.groupby("species"), cycle(STYLES)):
-        look = {"color": colour, "marker": marker, "s": 38, "linewidths": 0}
+        look: dict[str, Any] = {"color": colour, "marker": marker, "s": 38, "linewidths": 0}
         train, test = birds[~tested[birds.index]], birds[tested[birds.index]]
         axes.scatter(train[x], train[y], alpha=0.3, **look)
         axes.scatter(test[x], test[y], label=species, zorder=3, **look)

@@ -1,0 +1,73 @@
+"""Every pair of answers: rendered, linted, type-checked, parsed by Airflow, and run."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+from scaffold import add_numbers, kedro_new, python, run_dag, scaffold, succeed
+
+pytestmark = pytest.mark.slow
+
+STARTS = ("example", "empty", "existing")
+RUNTIMES = ("3.3-8-python-3.12", "3.1-1-python-3.13")
+ROOTS = ("data", "file://")
+TARGETS = ((), ("astro",), ("mwaa", "kubernetes"))
+ROWS = [
+    ("example", RUNTIMES[0], "data", ()),
+    ("example", RUNTIMES[1], "file://", ("astro",)),
+    ("example", RUNTIMES[0], "file://", ("mwaa", "kubernetes")),
+    ("empty", RUNTIMES[1], "file://", ()),
+    ("empty", RUNTIMES[0], "data", ("astro",)),
+    ("empty", RUNTIMES[1], "data", ("mwaa", "kubernetes")),
+    ("existing", RUNTIMES[1], "data", ()),
+    ("existing", RUNTIMES[0], "file://", ("astro",)),
+    ("existing", RUNTIMES[0], "data", ("mwaa", "kubernetes")),
+]
+
+
+def test_the_rows_hold_every_pair() -> None:
+    factors = (STARTS, RUNTIMES, ROOTS, TARGETS)
+    for (i, one), (j, two) in itertools.combinations(enumerate(factors), 2):
+        assert set(itertools.product(one, two)) == {(row[i], row[j]) for row in ROWS}
+
+
+@pytest.mark.parametrize(("start", "runtime", "root", "targets"), ROWS)
+def test_a_project_of_any_answers_works(
+    tmp_path: Path, start: str, runtime: str, root: str, targets: tuple[str, ...]
+) -> None:
+    project = tmp_path / "some-project"
+    store = project / "data" if root == "data" else tmp_path / "store"
+    if start == "existing":
+        kedro_new(project)
+    scaffold(
+        project,
+        start=start,
+        runtime=runtime,
+        data_root="data" if root == "data" else f"file://{store}",
+        targets=list(targets),
+    )
+    home = {"AIRFLOW_HOME": str(tmp_path / "airflow")}
+    if start == "empty":
+        add_numbers(project)
+    if start == "example" and root != "data":
+        (project / "data").rename(store)
+    if start != "existing":
+        succeed(python("-m", "ruff", "check", "--no-cache"), project)
+        succeed(python("-m", "ruff", "format", "--check", "--no-cache"), project)
+        succeed(python("-m", "mypy"), project)
+    tests = (".astro/test_dag_integrity_default.py", "tests")
+    succeed(python("-m", "pytest", "-p", "no:cacheprovider", *tests), project, home)
+    first = (project / "Dockerfile").read_text().splitlines()[0]
+    assert first == f"FROM astrocrpublic.azurecr.io/runtime:{runtime}"
+    assert (project / ".github/workflows/deploy.yml").exists() == (
+        "astro" in targets and start != "existing"
+    )
+
+    run_dag(project, "some_project", tmp_path / "airflow")
+    if start == "example":
+        assert json.loads((store / "08_reporting/metrics.json").read_text())["accuracy"] > 0.9
+    else:
+        assert json.loads((project / "data/total.json").read_text()) == 84
