@@ -48,7 +48,7 @@ ELSEWHERE = {
     "make demo": "tests/test_e2e.py runs tools/demo.py",
     "make test": "it runs this",
     "uv run kedro astro up": "tests/test_e2e.py",
-    "uv run pytest": "tests/test_example.py",
+    "uv run pytest": "tests/test_project.py",
     "astro dev start": "needs Docker",
     "uv run kedro pipeline create forecasting": "tests/test_project.py",
     "uv run mypy": "tests/test_project.py",
@@ -290,6 +290,7 @@ def make_of_an_older_release(project: Path, place: Path) -> None:
     template.release("0.2.0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", FOLLOWED)
 def test_following_a_page(page: str, reader: Callable[[str], Reader]) -> None:
     someone = reader(page)
