@@ -151,13 +151,15 @@ def test_an_astro_project_gets_a_kedro_side(tmp_path: Path) -> None:
     said = check(project)
     assert "Add these two lines:\nENV KEDRO_ASTRO_MANIFEST=" in said and COMPILE in said
     assert "requirements.txt does not name kedro" in said
-    # The two things that it says, done:
+    assert ".gitignore lets conf/local and other credentials into git" in said
+    # What it says, done:
     dockerfile, requirements = project / "Dockerfile", project / "requirements.txt"
     start = said.index("ENV KEDRO")
     dockerfile.write_text(dockerfile.read_text() + said[start : said.index(COMPILE)] + COMPILE)
     requirements.write_text(requirements.read_text() + "kedro\n")
-    ignore = project / ".dockerignore"
-    ignore.write_text(ignore.read_text() + "conf/local/*\n!conf/local/.gitkeep\n")
+    for name in (".dockerignore", ".gitignore"):
+        ignore = project / name
+        ignore.write_text(ignore.read_text() + "conf/local/*\n!conf/local/.gitkeep\n")
     assert "error" not in check(project)
     add_numbers(project)
     assert runs(project, "weather.sums", tmp_path)

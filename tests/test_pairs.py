@@ -34,6 +34,19 @@ def test_the_rows_hold_every_pair() -> None:
         assert set(itertools.product(one, two)) == {(row[i], row[j]) for row in ROWS}
 
 
+def test_every_combination_renders(tmp_path: Path) -> None:
+    all_targets = [
+        [name for name, chosen in zip(("astro", "mwaa", "kubernetes"), bits, strict=True) if chosen]
+        for bits in itertools.product((False, True), repeat=3)
+    ]
+    for start, root, targets in itertools.product(STARTS, ("data", "s3://b/c"), all_targets):
+        project = tmp_path / f"{start}-{root[:2]}-{'-'.join(targets)}"
+        scaffold(project, start=start, data_root=root, targets=targets)
+        for file in project.rglob("*"):
+            assert "{%" not in file.name and not file.name.endswith(".jinja")
+        assert (project / "dags/kedro_astro/CHECKSUMS").is_file()
+
+
 @pytest.mark.parametrize(("start", "runtime", "root", "targets"), ROWS)
 def test_a_project_of_any_answers_works(
     tmp_path: Path, start: str, runtime: str, root: str, targets: tuple[str, ...]
