@@ -1,0 +1,74 @@
+"""A Docker engine for the tests, and the image that stands in for Astronomer's Runtime on it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from scaffold import ROOT, run, succeed
+
+RUNTIME = ROOT / "tests/runtime"
+DEBIAN = "kedro-astro/debian"
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+PACKAGES = "ca-certificates,python3,python3-pip,python3-venv,tini"
+
+
+def missing() -> str:
+    """Return what the tests of the image lack on this machine; nothing if they can run."""
+    if shutil.which("docker") is None or run(["docker", "info"], ROOT).returncode:
+        return "no Docker engine answers: start one, as root or as a member of its group"
+    if os.environ.get("KEDRO_ASTRO_RUNTIME") == "real":
+        return ""
+    if os.geteuid() or shutil.which("debootstrap") is None:
+        return (
+            "the stand-in for the Runtime is made by root with Debian's debootstrap. Where "
+            "Astronomer's registry is reachable, set KEDRO_ASTRO_RUNTIME=real instead"
+        )
+    return ""
+
+
+def build(context: Path, tag: str) -> subprocess.CompletedProcess[str]:
+    """Build an image as `docker build .` does; the output is in `stdout`."""
+    # Debian has no BuildKit plugin for the client; without one only the old builder works.
+    buildx = run(["docker", "buildx", "version"], context).returncode == 0
+    env = {} if buildx else {"DOCKER_BUILDKIT": "0"}
+    return run(["docker", "build", "--tag", tag, "."], context, env)
+
+
+def provide_runtime(tag: str) -> None:
+    """See to it that the engine has the image that the project's Dockerfile starts from.
+
+    The stand-in is built once for each state of what it is made of, and kept by the engine.
+    """
+    if os.environ.get("KEDRO_ASTRO_RUNTIME") == "real":
+        return
+    sources = [*sorted(RUNTIME.iterdir()), ROOT / "constraints.txt", CERTIFICATES]
+    state = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()
+    label = ["docker", "image", "inspect", "--format", '{{ index .Config.Labels "state" }}', tag]
+    if run(label, ROOT).stdout.strip() == state:
+        return
+    _provide_debian()
+    with tempfile.TemporaryDirectory() as folder:
+        context = Path(folder)
+        shutil.copytree(RUNTIME, context, dirs_exist_ok=True)
+        shutil.copy(ROOT / "constraints.txt", context / "pip-constraints.txt")
+        shutil.copy(CERTIFICATES, context)
+        with (context / "Dockerfile").open("a") as file:
+            file.write(f"LABEL state={state}\n")
+        done = build(context, tag)
+        assert done.returncode == 0, done.stdout
+
+
+def _provide_debian() -> None:
+    if run(["docker", "image", "inspect", DEBIAN], ROOT).returncode == 0:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder, "root")
+        succeed(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "trixie", root], ROOT)
+        archive = Path(folder, "root.tar")
+        succeed(["tar", "--directory", root, "--create", "--file", archive, "."], ROOT)
+        succeed(["docker", "import", archive, DEBIAN], ROOT)

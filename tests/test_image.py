@@ -1,0 +1,137 @@
+"""The project's image: its own Dockerfile, unchanged, on a Docker engine."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from engine import build, missing, provide_runtime
+from scaffold import ROOT, RUN_TASKS, run, scaffold, succeed
+
+TAG = "kedro-astro/penguins"
+SECRET = "hunter2-planted"
+SECRETS = (
+    *(".env", "airflow_settings.yaml", "conf/local/credentials.yml"),
+    "conf/airflow/credentials.yml",
+)
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.skipif(bool(reason := missing()), reason=reason or "all there"),
+]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    project = scaffold(tmp_path_factory.mktemp("image") / "penguins", project_name="Penguins")
+    for name in SECRETS:
+        (project / name).write_text(f"# {SECRET}\n")
+    succeed(["git", "init", "--quiet"], project)
+    provide_runtime((project / "Dockerfile").read_text().split()[1])
+    return project
+
+
+@pytest.fixture(scope="module")
+def image(project: Path) -> Iterator[str]:
+    done = build(project, TAG)
+    assert done.returncode == 0, done.stdout
+    assert "4 pipelines of Penguins" in done.stdout
+    yield TAG
+    run(["docker", "image", "rm", "--force", TAG], ROOT)
+
+
+def in_image(image: str, *command: str, options: tuple[str, ...] = ()) -> str:
+    """Run a command in a container that can write to /tmp and to no other file."""
+    closed = ("--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp")
+    return succeed(["docker", "run", *closed, *options, image, *command], ROOT)
+
+
+def test_it_is_not_root(image: str) -> None:
+    assert in_image(image, "id").startswith("uid=50000(astro) gid=0(root)")
+
+
+def test_what_is_in_it(image: str) -> None:
+    files = in_image(image, "find", ".", "-type", "f").split()
+    assert {"./dags/kedro_dags.py", "./src/penguins/settings.py"} <= set(files)
+    left_out = r"\./(\.git/|\.github|\.env|tests|\.venv|\.astro|conf/local/[^.]|.*credentials)"
+    assert [file for file in files if re.match(left_out, file)] == []
+
+
+def test_no_layer_has_a_secret(image: str, tmp_path: Path) -> None:
+    """Nor any that a later layer deletes."""
+    archive = tmp_path / "image.tar"
+    succeed(["docker", "save", "--output", archive, image], ROOT)
+    assert SECRET.encode() not in archive.read_bytes()
+
+
+def test_a_parse_trusts_the_manifest_that_the_build_made(image: str) -> None:
+    """The root file system is read-only, and nothing of Kedro is imported."""
+    code = (
+        "import sys; sys.path.insert(0, 'dags'); import kedro_dags, json\n"
+        "dags = sorted(n for n, d in vars(kedro_dags).items() if type(d).__name__ == 'DAG')\n"
+        "print(json.dumps([dags, 'kedro' in sys.modules]))"
+    )
+    options = ("--env", "AIRFLOW_HOME=/tmp")
+    output = in_image(image, "python", "-W", "ignore", "-c", code, options=options)
+    dags, kedro = json.loads(output.splitlines()[-1])
+    assert dags == [
+        *("penguins", "penguins.data_processing", "penguins.data_science", "penguins.reporting"),
+    ]
+    assert kedro is False
+
+
+def test_a_run_of_the_example(image: str) -> None:
+    options = ("--env", "AIRFLOW_HOME=/tmp", "--volume", "/usr/local/airflow/data")
+    command = ("python", "-W", "ignore", "-c", RUN_TASKS, "penguins")
+    returned = json.loads(in_image(image, *command, options=options).splitlines()[-1])
+    assert returned["plot_penguins"]["penguin_plot"]["location"].endswith("penguin_plot.png")
+
+
+def test_an_edit_of_a_node_makes_two_small_layers_anew(image: str, project: Path) -> None:
+    def layers(tag: str) -> list[str]:
+        shown = ["docker", "image", "inspect", "--format", "{{ json .RootFS.Layers }}", tag]
+        return json.loads(succeed(shown, ROOT))
+
+    def size(tag: str) -> int:
+        return int(succeed(["docker", "image", "inspect", "--format", "{{ .Size }}", tag], ROOT))
+
+    nodes = project / "src/penguins/pipelines/reporting/nodes.py"
+    before = nodes.read_text()
+    nodes.write_text(before + "# edited\n")
+    try:
+        done = build(project, f"{TAG}:edited")
+        assert done.returncode == 0, done.stdout
+        first, edited = layers(image), layers(f"{TAG}:edited")
+        new = [layer for layer in edited if layer not in first]
+        assert len(new) == 2 and edited[-2:] == new
+        runtime = (project / "Dockerfile").read_text().split()[1]
+        assert size(f"{TAG}:edited") - size(image) < 100_000 < size(image) - size(runtime)
+    finally:
+        nodes.write_text(before)
+        run(["docker", "image", "rm", "--force", f"{TAG}:edited"], ROOT)
+
+
+def test_a_broken_project_fails_its_build_and_says_why(image: str, project: Path) -> None:
+    nodes = project / "src/penguins/pipelines/reporting/nodes.py"
+    before = nodes.read_text()
+    nodes.write_text(before + "def broken(:\n")
+    try:
+        done = build(project, f"{TAG}:broken")
+    finally:
+        nodes.write_text(before)
+    assert done.returncode != 0
+    line = len(before.splitlines()) + 1
+    assert "SyntaxError" in done.stdout
+    assert f"src/penguins/pipelines/reporting/nodes.py:{line}" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_the_cli_finds_its_labels(image: str) -> None:
+    shown = succeed(["docker", "image", "inspect", "--format", "{{ json .Config }}", image], ROOT)
+    config = json.loads(shown)
+    assert config["Labels"]["io.astronomer.docker.runtime.version"]
+    assert config["User"] == "astro"
+    assert SECRET not in shown
