@@ -321,5 +321,6 @@ class TestWhatGoesWrong:
         commit(project, "moved")
         template.path = moved
         next_release(template)
-        succeed([COPIER, "update", "--defaults"], project)
+        said = succeed([COPIER, "update", "--defaults"], project)
+        assert "uv run kedro astro check" in said
         assert (project / "new_file.txt").is_file()

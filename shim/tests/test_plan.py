@@ -16,16 +16,8 @@ from hypothesis import strategies as st
 from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro_astro.errors import CrossingError, KedroAstroError
-from kedro_astro.plan import (
-    MAX_ID,
-    Grouping,
-    Plan,
-    airflow_id,
-    dag_id,
-    node_dependencies,
-    plan_all,
-    tasks,
-)
+from kedro_astro.grouping import MAX_ID, Grouping, airflow_id, node_dependencies, tasks
+from kedro_astro.plan import Plan, dag_id, plan_all
 from kedro_astro.settings_values import GROUPINGS
 from kedro_astro.structure import Dataset, Node, Pipeline, Structure, untranscoded
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from kedro_astro.adoption import left_to_merge
 from kedro_astro.errors import KedroAstroError
+from kedro_astro.grouping import airflow_id
 from kedro_astro.integrity import REPAIR
-from kedro_astro.plan import Plans, airflow_id, shared_by_runs
+from kedro_astro.plan import Plans, shared_by_runs
 from kedro_astro.structure import Structure, is_parameter, untranscoded
 
 TARGETS = ("astro", "mwaa", "kubernetes")

@@ -28,10 +28,11 @@ from kedro_astro.errors import (
     SettingsError,
     StillReadingError,
 )
+from kedro_astro.grouping import Task, airflow_id
 from kedro_astro.manifest import STILL_READING, load
 from kedro_astro.operators import KedroOperator
 from kedro_astro.parameters import leaves
-from kedro_astro.plan import Plan, Task, airflow_id, plan_all, shared_by_runs
+from kedro_astro.plan import Plan, plan_all, shared_by_runs
 from kedro_astro.run import PIPELINE_HOOKS
 from kedro_astro.settings_times import Assets, Schedule
 from kedro_astro.structure import Pipeline, Structure, untranscoded

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kedro_astro.catalog import check_entries, dataset_of, without_credentials
 from kedro_astro.diagnose import describe, describe_skipped
 from kedro_astro.errors import ConfigurationError, MissingEnvironmentError
 from kedro_astro.parameters import for_form
 from kedro_astro.plan import dag_id
-from kedro_astro.project import kedro_env, prepare_kedro
+from kedro_astro.project import kedro_env, prepare_kedro, relative
 from kedro_astro.settings import normalise
 from kedro_astro.settings_check import problems
 from kedro_astro.structure import (
@@ -31,11 +31,7 @@ from kedro_astro.structure import (
 )
 
 if TYPE_CHECKING:
-    from kedro.io import CatalogConfigResolver
-
-MEMORY_DATASETS = ("MemoryDataset", "SharedMemoryDataset")
-"""Classes whose data ends with the process. Compared without their module: the catalog may write
-`MemoryDataset`, `io.MemoryDataset` or `kedro.io.MemoryDataset`."""
+    pass
 
 
 def discover(project: Path) -> Structure:
@@ -74,10 +70,10 @@ def _read(project: Path, env: str | None) -> Structure:
     for name in (loader.base_env, loader.env or loader.default_run_env):
         # To Kedro a folder that is not there is a section of the configuration that is not there.
         if name and not Path(loader.conf_source, name).is_dir():
-            raise MissingEnvironmentError(_relative(Path(loader.conf_source, name), project))
+            raise MissingEnvironmentError(relative(Path(loader.conf_source, name), project))
     written = _section(loader, "catalog")
-    catalog = _without_credentials(written)
-    _check_catalog(catalog)
+    catalog = without_credentials(written)
+    check_entries(catalog)
     parameters, left_out = for_form(_section(loader, "parameters"))
     resolver = CatalogConfigResolver(catalog, None, DataCatalog.default_runtime_patterns)
     pipelines, broken = _registered(project, metadata.package_name)
@@ -88,7 +84,7 @@ def _read(project: Path, env: str | None) -> Structure:
         for name in (*node.inputs, *node.outputs)
         if not is_parameter(name)
     }
-    datasets = {name: _dataset(name, resolver, project) for name in sorted(names)}
+    datasets = {name: dataset_of(name, resolver, project) for name in sorted(names)}
     settings_, wrong = _settings(
         loader, project, metadata.package_name, pipelines, datasets, bool(broken)
     )
@@ -102,7 +98,7 @@ def _read(project: Path, env: str | None) -> Structure:
         left_out=left_out,
         no_credentials=_no_credentials(written, loader),
         settings=settings_,
-        sources=(_relative(metadata.source_dir, project), settings.CONF_SOURCE, "pyproject.toml"),
+        sources=(relative(metadata.source_dir, project), settings.CONF_SOURCE, "pyproject.toml"),
         problems=(*broken, *wrong),
     )
 
@@ -125,9 +121,7 @@ def _settings(
     if not raw:
         return {}, []
     folders = [Path(loader.conf_source) / name for name in (loader.base_env, loader.env) if name]
-    files = [
-        _relative(file, project) for folder in folders for file in folder.glob("airflow*.y*ml")
-    ]
+    files = [relative(file, project) for folder in folders for file in folder.glob("airflow*.y*ml")]
     ids = {pipeline.name: dag_id(package, pipeline.name) for pipeline in pipelines}
     lasting = {
         untranscoded(name)
@@ -251,18 +245,6 @@ def _no_credentials(catalog: Mapping[str, Any], loader: Mapping[str, Any]) -> di
     return {name: key for name, key in named.items() if isinstance(key, str) and key not in there}
 
 
-def _check_catalog(catalog: Mapping[Any, Any]) -> None:
-    for name, entry in catalog.items():
-        if not isinstance(name, str):
-            raise ConfigurationError(
-                "catalog", f"has an entry {name!r}, which is no text: put it in quotes"
-            )
-        if isinstance(entry, Mapping) and not isinstance(entry.get("type"), str):
-            raise ConfigurationError(
-                "catalog", f"has an entry {name} without a `type`, such as pandas.CSVDataset"
-            )
-
-
 def _node(node: Any) -> Node:
     return Node(
         name=node.name,
@@ -279,47 +261,3 @@ def _doc(thing: object) -> str:
     if thing is None or isinstance(thing, functools.partial):
         return ""
     return inspect.getdoc(thing) or "" if hasattr(thing, "__name__") else ""
-
-
-def _dataset(name: str, resolver: CatalogConfigResolver, project: Path) -> Dataset:
-    config = resolver.resolve_pattern(name)
-    kind = str(config["type"])
-    return Dataset(
-        type=kind,
-        persistent=not _in_memory(config),
-        location=_location(config, project),
-        versioned=bool(config.get("versioned")),
-    )
-
-
-def _in_memory(config: Mapping[str, Any]) -> bool:
-    """Whether the data ends with the process. A `CachedDataset` saves through to what it wraps."""
-    kind = str(config["type"]).rpartition(".")[2]
-    inner = config.get("dataset")
-    if kind == "CachedDataset" and inner is not None:
-        return _in_memory(inner if isinstance(inner, Mapping) else {"type": inner})
-    return kind in MEMORY_DATASETS
-
-
-def _location(config: Mapping[str, Any], project: Path) -> str | None:
-    """Return `filepath` or `path` without credentials, relative to the project if it is in it."""
-    path = config.get("filepath") or config.get("path")
-    if not isinstance(path, str):
-        inner = config.get("dataset")
-        return _location(inner, project) if isinstance(inner, Mapping) else None
-    if "://" in path:
-        return re.sub(r"://[^/@]*@", "://", path.partition("?")[0])
-    return _relative(Path(path), project)
-
-
-def _relative(path: Path, project: Path) -> str:
-    return (path.relative_to(project) if path.is_relative_to(project) else path).as_posix()
-
-
-def _without_credentials(value: Any) -> Any:
-    """Drop every `credentials` key: one that is not defined here must not stop the reading."""
-    if isinstance(value, Mapping):
-        return {k: _without_credentials(v) for k, v in value.items() if k != "credentials"}
-    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
-        return [_without_credentials(item) for item in value]
-    return value

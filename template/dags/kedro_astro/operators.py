@@ -14,8 +14,8 @@ try:
 except ImportError:  # Airflow 2. The common name is in no common-compat that Python 3.10 can have.
     from airflow.utils.log.secrets_masker import mask_secret  # type: ignore[no-redef]
 
+from kedro_astro.grouping import Task
 from kedro_astro.parameters import nested
-from kedro_astro.plan import Task
 from kedro_astro.run import folder_of_run, run_nodes, version_of_run
 from kedro_astro.settings_read import choice
 from kedro_astro.settings_values import shown

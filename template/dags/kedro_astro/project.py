@@ -33,3 +33,8 @@ def prepare_kedro() -> None:
     """
     os.environ["KEDRO_LOGGING_CONFIG"] = str(SHIM / "logging.yml")
     os.environ["KEDRO_DISABLE_TELEMETRY"] = "1"
+
+
+def relative(path: Path, project: Path) -> str:
+    """Return a path below the project relative to it, any other as it is."""
+    return (path.relative_to(project) if path.is_relative_to(project) else path).as_posix()

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from kedro_astro.plan import airflow_id
+from kedro_astro.grouping import airflow_id
 from kedro_astro.project import kedro_env, prepare_kedro
 from kedro_astro.structure import Pipeline
 
