@@ -72,7 +72,7 @@ seasons:
   retries: 1
   retry_delay: 0
 """
-SECRET = "hunter2-planted"
+SECRETS = {kind: f"hunter2-{kind}" for kind in ("file", "environment", "connection", "printed")}
 LEAKY = """
 from kedro.io import AbstractDataset
 class LeakyDataset(AbstractDataset):
@@ -97,9 +97,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def airflow(project: Path) -> Iterator[Airflow]:
-    with running(project, project / ".kedro-astro" / "airflow") as found:
-        found.wait_for("the DAGs", lambda: set(DAGS) <= set(found.dag_ids()))
-        yield found
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLANTED", SECRETS["environment"])
+        patch.setenv("AIRFLOW_CONN_STORE", f"http://ada:{SECRETS['connection']}@127.0.0.1:9")
+        with running(project, project / ".kedro-astro" / "airflow") as found:
+            found.wait_for("the DAGs", lambda: set(DAGS) <= set(found.dag_ids()))
+            yield found
 
 
 @pytest.fixture(scope="module")
@@ -357,12 +360,52 @@ def test_a_pipeline_that_waits_for_anothers_data(airflow: Airflow, project: Path
     assert airflow.wait_for_run("penguins.waiting", runs[0]["dag_run_id"]) == "success"
 
 
-def test_a_planted_secret_is_in_no_log_and_no_database(airflow: Airflow, project: Path) -> None:
-    """Even where a dataset prints it and puts it into its error."""
+@pytest.fixture(scope="module")
+def credentials(project: Path) -> None:
+    """Two datasets with secrets, one of which prints its own."""
     (project / "src/penguins/leaky.py").write_text(LEAKY)
-    (project / "conf/airflow/credentials.yml").write_text(f"store: {{password: {SECRET}}}\n")
-    catalog = "\nleaked: {type: penguins.leaky.LeakyDataset, credentials: store}\n"
-    append(project / "conf/base/catalog.yml", catalog)
+    (project / "conf/airflow/credentials.yml").write_text(
+        f"guarded: {{password: {SECRETS['file']}, token: '${{oc.env:PLANTED}}'}}\n"
+        f"leaky: {{password: {SECRETS['printed']}}}\n"
+    )
+    append(
+        project / "conf/base/catalog.yml",
+        "\nguarded: {type: json.JSONDataset, filepath: data/guarded.json, credentials: guarded}\n"
+        "leaked: {type: penguins.leaky.LeakyDataset, credentials: leaky}\n",
+    )
+
+
+def files_with(project: Path, *secrets: str) -> set[str]:
+    """Names of what Airflow and the shim have written that hold a secret: logs, database, all."""
+    return {
+        file.name
+        for file in (project / ".kedro-astro").rglob("*")
+        if file.is_file() and any(secret.encode() in file.read_bytes() for secret in secrets)
+    }
+
+
+def test_planted_secrets_are_in_no_log_and_no_database(
+    airflow: Airflow, project: Path, credentials: None
+) -> None:
+    """Of credentials.yml, the environment and a connection; in a task that succeeds and one that
+    fails at the dataset that has them."""
+    nodes = add_pipeline(project, "guarding", "return guarded")
+    pipeline = nodes.with_name("pipeline.py")
+    pipeline.write_text(pipeline.read_text().replace("'penguins'", "'guarded'"))
+    nodes.write_text(nodes.read_text().replace("penguins", "guarded"))
+    airflow.wait_for("the new DAG", lambda: "penguins.guarding" in airflow.dag_ids())
+    for data, state in (("not JSON", "failed"), ("3", "success")):
+        (project / "data/guarded.json").write_text(data)
+        run_id = airflow.trigger("penguins.guarding")
+        assert airflow.wait_for_run("penguins.guarding", run_id) == state
+    kinds = ("file", "environment", "connection")
+    assert files_with(project, *(SECRETS[kind] for kind in kinds)) == set()
+
+
+def test_a_secret_that_a_dataset_prints_is_masked(
+    airflow: Airflow, project: Path, credentials: None
+) -> None:
+    """And one that it puts into its error."""
     nodes = add_pipeline(project, "leaking", "return 1")
     pipeline = nodes.with_name("pipeline.py")
     pipeline.write_text(pipeline.read_text().replace("'penguins'", "'leaked'"))
@@ -371,13 +414,8 @@ def test_a_planted_secret_is_in_no_log_and_no_database(airflow: Airflow, project
     assert airflow.wait_for_run("penguins.leaking", run_id) == "failed"
     log = json.dumps(airflow.task_log("penguins.leaking", run_id, "leaking_node"))
     assert "logging in with ***" in log and "nobody answers to ***" in log
-    found = {
-        file.name
-        for file in (project / ".kedro-astro").rglob("*")
-        if file.is_file() and SECRET.encode() in file.read_bytes()
-    }
     # Airflow 3.3's LocalExecutor repeats tasks' lines, unmasked, in the scheduler's own output.
-    assert found <= {"standalone.log"}
+    assert files_with(project, SECRETS["printed"]) <= {"standalone.log"}
 
 
 def test_templates_are_for_airflow_yml_and_not_for_trigger_forms(
