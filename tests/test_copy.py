@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from kedro_astro.adoption import COMPILE, FROM
 from scaffold import ROOT, python, run, scaffold, succeed
 
 ASTRO_CLI_EXPECTS = """
@@ -74,6 +75,11 @@ def test_the_image_is_a_literal_runtime_tag(penguins: Path) -> None:
     first = (penguins / "Dockerfile").read_text().splitlines()[0]
     assert first.startswith("FROM astrocrpublic.azurecr.io/runtime:3.")
     assert first.endswith(("-python-3.12", "-python-3.13")) and "$" not in first
+
+
+def test_what_check_tells_others_to_add_is_what_the_template_has(penguins: Path) -> None:
+    dockerfile = (penguins / "Dockerfile").read_text()
+    assert dockerfile.splitlines()[0] == FROM and f"\n{COMPILE}\n" in dockerfile
 
 
 def test_the_image_compiles_the_manifest_from_what_dockerignore_leaves(

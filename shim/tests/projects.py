@@ -42,6 +42,17 @@ raw: {type: json.JSONDataset, filepath: data/raw.json}
 total: {type: json.JSONDataset, filepath: data/total.json, versioned: true}
 """
 
+TELLING = """
+import os
+from pathlib import Path
+from kedro.framework.hooks import hook_impl
+class Telling:
+    def tell(self, what):
+        with Path(os.environ["TOLD"]).open("a") as file:
+            file.write(what + "\\n")
+"""
+"""Where hooks begin that tell the file `TOLD` when they fire."""
+
 MakeProject = Callable[..., Path]
 
 FILES = {

@@ -10,16 +10,12 @@ from pathlib import Path
 import pytest
 from kedro_astro.manifest import load
 from parsing import SHIM, parse
-from projects import CATALOG, MakeProject
+from projects import CATALOG, TELLING, MakeProject
 
-TELL = """
-import os
-from pathlib import Path
-from kedro.framework.hooks import hook_impl
-class Tell:
-    def tell(self, what):
-        with Path(os.environ["TOLD"]).open("a") as file:
-            file.write(what + "\\n")
+TELL = (
+    TELLING
+    + """
+class Tell(Telling):
     @hook_impl
     def before_pipeline_run(self, pipeline):
         self.tell("before " + " ".join(sorted(node.name for node in pipeline.nodes)))
@@ -31,6 +27,7 @@ class Tell:
         self.tell("after " + str(catalog.load("total")))
 HOOKS = (Tell(),)
 """
+)
 FILES = {
     "src/shop/settings.py": TELL,
     "conf/base/catalog.yml": CATALOG + "doubled: {type: json.JSONDataset, filepath: data/d.json}\n",

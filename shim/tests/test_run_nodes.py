@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from parsing import SHIM
-from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, MakeProject
+from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, TELLING, MakeProject
 
 RUN = """
 import json, logging, sys
@@ -31,14 +31,10 @@ def create_pipeline(**kwargs):
     inputs = ["raw", "params:size.by", "params:size.rest"]
     return pipeline([node(scale, inputs, "total", name="first")])
 """
-HOOKS = """
-import os
-from pathlib import Path
-from kedro.framework.hooks import hook_impl
-class Tell:
-    def tell(self, what):
-        with Path(os.environ["TOLD"]).open("a") as file:
-            file.write(what + "\\n")
+HOOKS = (
+    TELLING
+    + """
+class Tell(Telling):
     @hook_impl
     def before_pipeline_run(self, run_params):
         self.tell("before " + ",".join(run_params["node_names"]))
@@ -50,6 +46,7 @@ class Tell:
         self.tell("after")
 HOOKS = (Tell(),)
 """
+)
 
 
 def run(project: Path, **given: Any) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kedro_astro.catalog import check_entries, dataset_of, without_credentials
 from kedro_astro.diagnose import describe, describe_skipped
@@ -29,9 +29,6 @@ from kedro_astro.structure import (
     nothing,
     untranscoded,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 def discover(project: Path) -> Structure:

@@ -32,7 +32,10 @@ def for_form(parameters: Mapping[Any, Any]) -> tuple[dict[str, Any], dict[str, s
     return held, left_out
 
 
-def _deepest(said: Mapping[Any, Any], above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, Any]]:
+def _deepest(
+    said: Mapping[Any, Any], above: tuple[Any, ...] = ()
+) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Yield the keys to each value that is no mapping, or an empty one, and the value."""
     for key, value in said.items():
         if isinstance(value, Mapping) and value:
             yield from _deepest(value, (*above, key))
@@ -57,13 +60,9 @@ def _why_not(keys: tuple[Any, ...], value: Any) -> str:
     )
 
 
-def leaves(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield each nested parameter's dotted name and value."""
-    for key, value in parameters.items():
-        if isinstance(value, Mapping) and value:
-            yield from leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+    return ((".".join(keys), value) for keys, value in _deepest(parameters))
 
 
 def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
