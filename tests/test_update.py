@@ -308,6 +308,17 @@ class TestWhatGoesWrong:
         assert "start: take example, empty or existing" in " ".join(done.stdout.split())
         assert tree(project) == before
 
+    def test_a_folder_that_may_not_be_written_to(self, template: Releases, tmp_path: Path) -> None:
+        """Copier ends in a traceback; docs/how-to/upgrade.md says what its last line means."""
+        nobodys = "/sys/kedro-astro"  # Linux lets not even root make a folder there.
+        done = run([COPIER, "copy", "--defaults", template.path, nobodys], tmp_path)
+        assert done.returncode != 0
+        last = done.stdout.strip().splitlines()[-1]
+        assert last.startswith("PermissionError") and nobodys in last
+        assert "| a traceback that ends with `PermissionError` |" in (
+            (ROOT / "docs/how-to/upgrade.md").read_text()
+        )
+
     def test_a_template_that_moved(self, template: Releases, tmp_path: Path) -> None:
         """Copier ends in a traceback; docs/how-to/upgrade.md says which line to correct."""
         project = template.copy(tmp_path / "p", **PENGUINS)
