@@ -7,12 +7,14 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from scaffold import ROOT, run, succeed
 
 RUNTIME = ROOT / "tests/runtime"
 DEBIAN = "kedro-astro/debian"
+POSTGRES = "docker.io/postgres:12.6"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 PACKAGES = "ca-certificates,python3,python3-pip,python3-venv,tini"
 
@@ -40,25 +42,42 @@ def build(context: Path, tag: str) -> subprocess.CompletedProcess[str]:
 
 
 def provide_runtime(tag: str) -> None:
-    """See to it that the engine has the image that the project's Dockerfile starts from.
+    """See to it that the engine has the image that the project's Dockerfile starts from."""
+    _provide(tag, RUNTIME, {"pip-constraints.txt": ROOT / "constraints.txt"})
 
-    The stand-in is built once for each state of what it is made of, and kept by the engine.
+
+def provide_postgres() -> str:
+    """See to it that the engine has the database of `astro dev start`; return the image's name."""
+    _provide(POSTGRES, ROOT / "tests/postgres", {})
+    return POSTGRES
+
+
+def _provide(tag: str, folder: Path, more: Mapping[str, Path]) -> None:
+    """Have the engine build the stand-in for a public image.
+
+    It is built once for each state of what it is made of, and kept by the engine.
+
+    Args:
+        tag: the public image's name.
+        folder: the Dockerfile and what it copies.
+        more: files that it copies from elsewhere, by the names that they have there.
     """
     if os.environ.get("KEDRO_ASTRO_RUNTIME") == "real":
         return
-    sources = [*sorted(RUNTIME.iterdir()), ROOT / "constraints.txt", CERTIFICATES]
+    more = {CERTIFICATES.name: CERTIFICATES, **more}
+    sources = [*sorted(folder.iterdir()), *more.values()]
     state = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()
     label = ["docker", "image", "inspect", "--format", '{{ index .Config.Labels "state" }}', tag]
     if run(label, ROOT).stdout.strip() == state:
         return
     _provide_debian()
-    with tempfile.TemporaryDirectory() as folder:
-        context = Path(folder)
-        shutil.copytree(RUNTIME, context, dirs_exist_ok=True)
-        shutil.copy(ROOT / "constraints.txt", context / "pip-constraints.txt")
-        shutil.copy(CERTIFICATES, context)
-        with (context / "Dockerfile").open("a") as file:
-            file.write(f"LABEL state={state}\n")
+    with tempfile.TemporaryDirectory() as temporary:
+        context = Path(temporary)
+        shutil.copytree(folder, context, dirs_exist_ok=True)
+        for name, file in more.items():
+            shutil.copy(file, context / name)
+        with (context / "Dockerfile").open("a") as dockerfile:
+            dockerfile.write(f"LABEL state={state}\n")
         done = build(context, tag)
         assert done.returncode == 0, done.stdout
 

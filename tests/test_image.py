@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from astro_cli import HOME, pytest_in
 from engine import build, missing, provide_runtime
 from scaffold import ROOT, RUN_TASKS, run, scaffold, succeed
 
 TAG = "kedro-astro/penguins"
+DAGS = ["penguins", "penguins.data_processing", "penguins.data_science", "penguins.reporting"]
 SECRET = "hunter2-planted"
 SECRETS = (
     *(".env", "airflow_settings.yaml", "conf/local/credentials.yml"),
@@ -56,7 +59,7 @@ def test_it_is_not_root(image: str) -> None:
 def test_what_is_in_it(image: str) -> None:
     files = in_image(image, "find", ".", "-type", "f").split()
     assert {"./dags/kedro_dags.py", "./src/penguins/settings.py"} <= set(files)
-    left_out = r"\./(\.git/|\.github|\.env|tests|\.venv|\.astro|conf/local/[^.]|.*credentials)"
+    left_out = r"\./(\.git/|\.github|\.env|tests|data|\.venv|\.astro|conf/local/[^.]|.*credentials)"
     assert [file for file in files if re.match(left_out, file)] == []
 
 
@@ -77,17 +80,74 @@ def test_a_parse_trusts_the_manifest_that_the_build_made(image: str) -> None:
     options = ("--env", "AIRFLOW_HOME=/tmp")
     output = in_image(image, "python", "-W", "ignore", "-c", code, options=options)
     dags, kedro = json.loads(output.splitlines()[-1])
-    assert dags == [
-        *("penguins", "penguins.data_processing", "penguins.data_science", "penguins.reporting"),
-    ]
+    assert dags == DAGS
     assert kedro is False
 
 
-def test_a_run_of_the_example(image: str) -> None:
-    options = ("--env", "AIRFLOW_HOME=/tmp", "--volume", "/usr/local/airflow/data")
+def test_a_run_of_the_example(image: str, project: Path) -> None:
+    (data := project / "data").chmod(0o777)
+    for folder in data.iterdir():
+        folder.chmod(0o777)
+    options = ("--env", "AIRFLOW_HOME=/tmp", "--volume", f"{data}:{HOME}/data")
     command = ("python", "-W", "ignore", "-c", RUN_TASKS, "penguins")
     returned = json.loads(in_image(image, *command, options=options).splitlines()[-1])
     assert returned["plot_penguins"]["penguin_plot"]["location"].endswith("penguin_plot.png")
+
+
+def test_astro_dev_parse(image: str, project: Path) -> None:
+    done = pytest_in(image, project, ".astro/test_dag_integrity_default.py")
+    assert done.returncode == 0, done.stdout
+
+
+def test_astro_dev_pytest(image: str, project: Path) -> None:
+    done = pytest_in(image, project, "tests/")
+    assert done.returncode == 0, done.stdout
+    assert "skipped" not in done.stdout
+
+
+def test_astro_dev_parse_says_what_is_wrong_in_dags(
+    image: str, project: Path, tmp_path: Path
+) -> None:
+    """Only what the CLI copies into the container is as it is now; the rest is the image's."""
+    copy = tmp_path / "penguins"
+    shutil.copytree(project, copy)
+    (copy / "dags/mine.py").write_text("import airflow, no_such_module  # for a DAG\n")
+    done = pytest_in(image, copy, ".astro/test_dag_integrity_default.py")
+    assert done.returncode == 1
+    assert "mine.py" in done.stdout and "no_such_module" in done.stdout
+
+
+def parse(image: str, dags: Path) -> tuple[list[str], str]:
+    """Return the DAGs that another `dags/` than the image's holds, and its import errors."""
+    code = (
+        "import json\nfrom airflow.dag_processing.dagbag import DagBag\n"
+        "bag = DagBag('dags')\n"
+        "print(json.dumps([sorted(bag.dag_ids), '\\n'.join(bag.import_errors.values())]))"
+    )
+    options = ("--env", "AIRFLOW_HOME=/tmp", "--volume", f"{dags}:{HOME}/dags:ro")
+    output = in_image(image, "python", "-W", "ignore", "-c", code, options=options)
+    dag_ids, errors = json.loads(output.splitlines()[-1])
+    return dag_ids, errors
+
+
+def test_a_deploy_of_dags_alone(image: str, project: Path, tmp_path: Path) -> None:
+    """`astro deploy --dags` replaces `dags/`; all else is the image's."""
+    dags = shutil.copytree(project / "dags", tmp_path / "dags")
+    (dags / "mine.py").write_text("from airflow.sdk import DAG\nwith DAG('mine'):\n    pass\n")
+    assert parse(image, dags) == (["mine", *DAGS], "")
+
+
+def test_a_deploy_of_a_newer_shim_alone_says_what_else_to_deploy(
+    image: str, project: Path, tmp_path: Path
+) -> None:
+    dags = shutil.copytree(project / "dags", tmp_path / "dags")
+    structure = dags / "kedro_astro/structure.py"
+    before = structure.read_text()
+    structure.write_text(re.sub(r"(?m)^FORMAT = \d+", "FORMAT = 9999", before))
+    assert structure.read_text() != before
+    dag_ids, errors = parse(image, dags)
+    assert dag_ids == []
+    assert "`astro deploy` without --dags" in errors
 
 
 def test_an_edit_of_a_node_makes_two_small_layers_anew(image: str, project: Path) -> None:

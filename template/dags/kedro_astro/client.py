@@ -37,6 +37,10 @@ class Airflow:
         """Return the JSON at `path`, below `/api/v2/`."""
         return self._request("GET", path)
 
+    def patch(self, path: str, body: object) -> Any:
+        """Patch what is at `path`, below `/api/v2/`; return the JSON it answers."""
+        return self._request("PATCH", path, json=body)
+
     def post(self, path: str, body: object) -> Any:
         """Post `body` as JSON to `path`, below `/api/v2/`; return the JSON it answers."""
         return self._request("POST", path, json=body)

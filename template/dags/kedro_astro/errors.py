@@ -141,8 +141,8 @@ class ManifestError(KedroAstroError):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
             f"The compiled manifest {path} cannot be used: {reason}. "
-            "Run `kedro astro compile` where the image is built, or unset "
-            "KEDRO_ASTRO_MANIFEST to have the project itself read."
+            "Build the image anew (`astro deploy` without --dags, if only dags/ was deployed), or "
+            "unset KEDRO_ASTRO_MANIFEST to have the project itself read."
         )
 
 

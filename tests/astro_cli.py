@@ -1,0 +1,91 @@
+"""What the Astro CLI does with a project in Docker, done with public tools.
+
+The facts are those of CLI 1.45: `airflow/include/airflow3/composeyml.go.tmpl` and
+`airflow/docker_image.go` in its repository.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from scaffold import ROOT, run, succeed
+
+HOME = "/usr/local/airflow"
+DATABASE = "postgresql://postgres:postgres@postgres:5432"
+ENVIRONMENT = {
+    "AIRFLOW__API__BASE_URL": "http://localhost:8080",
+    "AIRFLOW__API__PORT": "8080",
+    "AIRFLOW__API__SECRET_KEY": "penguins",
+    "AIRFLOW__API_AUTH__JWT_SECRET": "penguins",
+    "AIRFLOW__CORE__AUTH_MANAGER": (
+        "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
+    ),
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "http://api-server:8080/execution/",
+    "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__SQL_ALCHEMY_CONN": DATABASE,
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": DATABASE,
+    "AIRFLOW__SCHEDULER__STANDALONE_DAG_PROCESSOR": "True",
+    "ASTRONOMER_ENVIRONMENT": "local",
+}
+
+
+def compose_file(project: Path, image: str, postgres: str, port: int) -> str:
+    """Return the Compose file that the CLI makes for a project.
+
+    The CLI merges it with the project's `docker-compose.override.yml`.
+    """
+
+    def airflow(*command: str, mounts: Sequence[str] = ()) -> dict[str, object]:
+        mounted = [f"{project}/{folder}:{HOME}/{folder}:z" for folder in mounts]
+        return {
+            "image": image,
+            "command": ["airflow", *command],
+            "depends_on": ["db-migration"],
+            "user": "astro",
+            "restart": "unless-stopped",
+            "networks": ["airflow"],
+            "environment": ENVIRONMENT,
+            "env_file": [str(project / ".env")],
+            "volumes": [*mounted, f"airflow_logs:{HOME}/logs"],
+        }
+
+    folders = ("dags", "plugins", "include", "tests")
+    services = {
+        "postgres": {
+            "image": postgres,
+            "networks": ["airflow"],
+            "environment": {"POSTGRES_USER": "postgres", "POSTGRES_PASSWORD": "postgres"},
+            "volumes": ["postgres_data:/var/lib/postgresql/data"],
+        },
+        "db-migration": {
+            "image": image,
+            "command": ["airflow", "db", "migrate"],
+            "depends_on": ["postgres"],
+            "networks": ["airflow"],
+            "environment": ENVIRONMENT,
+        },
+        "scheduler": airflow("scheduler", mounts=folders),
+        "dag-processor": airflow("dag-processor", mounts=folders),
+        "api-server": airflow("api-server", mounts=folders) | {"ports": [f"127.0.0.1:{port}:8080"]},
+        "triggerer": airflow("triggerer", mounts=folders[:3]),
+    }
+    volumes = {"postgres_data": {}, "airflow_logs": {}}
+    networks = {"airflow": {"driver": "bridge"}}
+    return json.dumps({"services": services, "networks": networks, "volumes": volumes}, indent=1)
+
+
+def pytest_in(image: str, project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest as `astro dev pytest` and `astro dev parse` do: in a container of the image, with
+    the project's own `dags`, `tests`, `plugins`, `include` and `.astro` copied over its."""
+    container = succeed(["docker", "create", image, "pytest", *arguments], ROOT).strip()
+    try:
+        for folder in ("dags", "tests", "plugins", "include", ".astro"):
+            succeed(["docker", "cp", project / folder, f"{container}:{HOME}/"], ROOT)
+        return run(["docker", "start", "--attach", container], ROOT)
+    finally:
+        run(["docker", "rm", "--force", container], ROOT)

@@ -1,0 +1,188 @@
+"""`astro dev start`: all that it starts, on a host whose user is not the image's."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import socket
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from astro_cli import compose_file
+from engine import build, missing, provide_postgres, provide_runtime
+from kedro_astro.client import Airflow
+from pytest_docker.plugin import Services
+from scaffold import ROOT, run, scaffold
+
+IMAGE = "kedro-astro/penguins-dev"
+DAGS = ["penguins", "penguins.data_processing", "penguins.data_science", "penguins.reporting"]
+HOST_USER = 12345
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.skipif(bool(reason := missing()), reason=reason or "all there"),
+]
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project that belongs to a user of the host, with its image."""
+    project = scaffold(tmp_path_factory.mktemp("astro_dev") / "penguins", project_name="Penguins")
+    provide_runtime((project / "Dockerfile").read_text().split()[1])
+    done = build(project, IMAGE)
+    assert done.returncode == 0, done.stdout
+    for path in (project, *project.rglob("*")):
+        os.chown(path, HOST_USER, HOST_USER, follow_symlinks=False)
+    for parent in project.parents:
+        parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
+    yield project
+    run(["docker", "image", "rm", "--force", IMAGE], ROOT)
+
+
+@pytest.fixture(scope="session")
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def docker_compose_command(project: Path) -> str:
+    second = run(["docker", "compose", "version"], ROOT).returncode == 0
+    compose = ["docker", "compose"] if second else ["docker-compose"]
+    return shlex.join([*compose, "--project-directory", str(project)])
+
+
+@pytest.fixture(scope="session")
+def docker_compose_file(
+    project: Path, port: int, tmp_path_factory: pytest.TempPathFactory
+) -> list[Path]:
+    file = tmp_path_factory.mktemp("compose") / "compose.yaml"
+    file.write_text(compose_file(project, IMAGE, provide_postgres(), port))
+    return [file, project / "docker-compose.override.yml"]
+
+
+@pytest.fixture(scope="session")
+def docker_setup() -> str:
+    return "up --detach"
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    docker_services: Services,
+    docker_compose_command: str,
+    docker_compose_file: list[Path],
+    docker_compose_project_name: str,
+    port: int,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Airflow]:
+    files = [part for file in docker_compose_file for part in ("--file", str(file))]
+    compose = [*shlex.split(docker_compose_command), *files, "-p", docker_compose_project_name]
+    log = tmp_path_factory.mktemp("logs") / "services.log"
+    with log.open("wb") as output:
+        following = psutil.Popen([*compose, "logs", "--follow"], stdout=output, stderr=output)
+        try:
+            airflow = Airflow(f"http://127.0.0.1:{port}", following, log)
+            airflow.wait_for("a healthy Airflow", airflow.is_healthy)
+            airflow.wait_for("the DAGs", lambda: set(DAGS) <= set(airflow.dag_ids()), 30)
+            for dag_id in DAGS:
+                airflow.patch(f"dags/{dag_id}", {"is_paused": False})
+            yield airflow
+        finally:
+            following.terminate()
+            following.wait()
+
+
+@pytest.fixture(scope="session")
+def first_run(airflow: Airflow) -> str:
+    run_id = airflow.trigger("penguins")
+    assert airflow.wait_for_run("penguins", run_id) == "success"
+    return run_id
+
+
+def as_host_user(code: str, project: Path) -> subprocess.CompletedProcess[str]:
+    """Run Python in the project's folder as the user whom it belongs to."""
+    return subprocess.run(
+        ["/usr/bin/python3", "-c", code],
+        cwd=project,
+        user=HOST_USER,
+        group=HOST_USER,
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_results_are_on_the_host(airflow: Airflow, project: Path, first_run: str) -> None:
+    metrics = json.loads((project / "data/08_reporting/metrics.json").read_text())
+    assert metrics["accuracy"] > 0.9
+    saved = airflow.saved("penguins", first_run, "data_science")
+    model = saved["data_science.model"]
+    assert (project / str(model["location"]) / str(model["version"])).is_dir()
+
+
+def test_they_are_the_host_users_to_change_and_delete(project: Path, first_run: str) -> None:
+    code = (
+        "import json, pathlib, shutil\n"
+        "metrics = pathlib.Path('data/08_reporting/metrics.json')\n"
+        "metrics.write_text(metrics.read_text() + '\\n')\n"
+        "metrics.unlink()\n"
+        "for folder in pathlib.Path('data/02_intermediate').glob('*-*'): shutil.rmtree(folder)\n"
+    )
+    done = as_host_user(code, project)
+    assert done.returncode == 0, done.stderr
+    assert [file.name for file in (project / "data/02_intermediate").iterdir()] == [".gitkeep"]
+
+
+def test_nothing_else_of_the_folder_changes_hands(project: Path, first_run: str) -> None:
+    mine = {path for path in project.rglob("*") if path.lstat().st_uid == HOST_USER}
+    others = {path.relative_to(project).parts[0] for path in {*project.rglob("*")} - mine}
+    assert others <= {"data"}
+
+
+def test_an_edit_counts_from_the_next_task_on(
+    airflow: Airflow, project: Path, first_run: str
+) -> None:
+    nodes = project / "src/penguins/pipelines/data_processing/nodes.py"
+    catalog = project / "conf/base/catalog.yml"
+    for file, old, new in [
+        (nodes, '"birds": len(birds)', '"edited": True, "birds": len(birds)'),
+        (catalog, "species_summary.json", "edited_summary.json"),
+    ]:
+        before = file.read_text()
+        assert old in before
+        file.write_text(before.replace(old, new))
+    run_id = airflow.trigger("penguins.data_processing")
+    assert airflow.wait_for_run("penguins.data_processing", run_id) == "success"
+    summary = json.loads((project / "data/08_reporting/edited_summary.json").read_text())
+    assert all(species["edited"] for species in summary.values())
+
+
+def test_a_broken_edit_is_named_and_the_other_dags_stay(airflow: Airflow, project: Path) -> None:
+    nodes = project / "src/penguins/pipelines/reporting/nodes.py"
+    before = nodes.read_text()
+    nodes.write_text(before + "def broken(:\n")
+    line = len(before.splitlines()) + 1
+    (error,) = airflow.wait_for("the import error", airflow.import_errors)
+    assert f"src/penguins/pipelines/reporting/nodes.py:{line}" in error
+    assert airflow.dag_ids() == DAGS
+    nodes.write_text(before)
+    airflow.wait_for("its end", lambda: not airflow.import_errors())
+
+
+def test_a_folder_that_it_may_not_write_to_is_named(airflow: Airflow, project: Path) -> None:
+    folder = project / "data/03_primary"
+    os.removexattr(folder, "system.posix_acl_access")
+    folder.chmod(0o555)
+    (folder / "penguins.parquet").unlink()
+    run_id = airflow.trigger("penguins.data_processing")
+    assert airflow.wait_for_run("penguins.data_processing", run_id) == "failed"
+    lines = airflow.task_log("penguins.data_processing", run_id, "drop_incomplete")
+    said = "\n".join(str(line.get("event", "")) for line in lines if isinstance(line, dict))
+    assert "data/03_primary" in said
