@@ -79,6 +79,23 @@ def compose_file(project: Path, image: str, postgres: str, port: int) -> str:
     return json.dumps({"services": services, "networks": networks, "volumes": volumes}, indent=1)
 
 
+def standalone_environment(project: Path, port: int) -> dict[str, str]:
+    """Return what `astro dev start --standalone` adds to the environment of `airflow standalone`,
+    which it runs in the project's folder."""
+    return {
+        "PYTHONPATH": str(project),
+        "AIRFLOW_HOME": str(project / ".astro/standalone"),
+        "ASTRONOMER_ENVIRONMENT": "local",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(project / "dags"),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://localhost:{port}/execution/",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__SECRET_KEY": "penguins",
+        "AIRFLOW__API_AUTH__JWT_SECRET": "penguins",
+    }
+
+
 def pytest_in(image: str, project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run pytest as `astro dev pytest` and `astro dev parse` do: in a container of the image, with
     the project's own `dags`, `tests`, `plugins`, `include` and `.astro` copied over its."""

@@ -9,12 +9,15 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import psutil
 import pytest
+from astro_cli import standalone_environment
 from demo import run as demo_run
 from kedro_astro.client import Airflow
 from kedro_astro.errors import StandaloneError
@@ -524,6 +527,37 @@ class TestUp:
         assert done.returncode != 0
         assert "is taken by another program" in done.stdout and "Traceback" not in done.stdout
         assert processes_of(project) == []
+
+
+def test_the_standalone_mode_of_the_astro_cli(tmp_path: Path) -> None:
+    """Another `AIRFLOW_HOME`, the project as PYTHONPATH and working folder, no plugins."""
+    project, port = scaffold(tmp_path / "penguins", project_name="Penguins"), free_port()
+    env = os.environ | standalone_environment(project, port)
+    log = tmp_path / "standalone.log"
+    with log.open("wb") as output:
+        process = psutil.Popen(
+            [Path(sys.executable).with_name("airflow"), "standalone"],
+            cwd=project,
+            env=env | {"PATH": f"{Path(sys.executable).parent}:{env['PATH']}"},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        airflow = Airflow(f"http://127.0.0.1:{port}", process, log)
+        airflow.wait_for("the DAGs", lambda: airflow.is_healthy() and airflow.dag_ids() == DAGS)
+        for dag_id in DAGS:
+            airflow.patch(f"dags/{dag_id}", {"is_paused": False})
+        run_id = airflow.trigger("penguins")
+        assert airflow.wait_for_run("penguins", run_id) == "success"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        psutil.wait_procs([process, *process.children(recursive=True)], timeout=10)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert (project / "data/08_reporting/penguin_plot.png").is_file()
+    made = {path.name for path in project.iterdir()} - set(os.listdir(ROOT / "template"))
+    assert not made & {"airflow.cfg", "airflow.db", "logs"}
 
 
 def test_make_demo() -> None:

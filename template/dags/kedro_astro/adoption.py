@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 COMPILE = """\
-ENV KEDRO_ASTRO_MANIFEST=/usr/local/airflow/.kedro-astro-manifest.json
+ENV KEDRO_ASTRO_MANIFEST=/usr/local/airflow/.kedro-astro/manifest.json
 RUN PYTHONPATH=dags python -m kedro_astro compile"""
 
 FROM = "FROM astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12"

@@ -234,6 +234,7 @@ def _read_in_background(
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".manifest-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
