@@ -185,4 +185,5 @@ def test_a_folder_that_it_may_not_write_to_is_named(airflow: Airflow, project: P
     assert airflow.wait_for_run("penguins.data_processing", run_id) == "failed"
     lines = airflow.task_log("penguins.data_processing", run_id, "drop_incomplete")
     said = "\n".join(str(line.get("event", "")) for line in lines if isinstance(line, dict))
-    print(said)
+    assert "/usr/local/airflow/data/03_primary/penguins.parquet may not be" in said
+    assert "astro dev restart" in said

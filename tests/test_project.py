@@ -180,6 +180,9 @@ class TestWorkflows:
         assert status != 0 and "do not share" in output
         add(project / "conf/airflow/globals.yml", "data_root: s3://penguins/data\n")
         status, output = step(project, checks)
+        assert status != 0 and "Add the line:\ns3fs\n" in output
+        add(project / "requirements.txt", "s3fs\n")
+        status, output = step(project, checks)
         assert status == 0, output
 
         (looks,) = commands(deploy)

@@ -71,7 +71,7 @@ def test_check_finds_what_a_target_could_not_share(make_project: MakeProject, ke
     catalog = CATALOG.replace("data/total.json", "s3://bucket/total.json")
     project = make_project({"conf/base/catalog.yml": catalog, "data/raw.json": "1"})
     assert kedro_astro(project, "check").exit_code == 0
-    done = kedro_astro(project, "check", "--target", "astro", "--json")
+    done = kedro_astro(project, "check", "--target", "kubernetes", "--json")
     assert done.exit_code == 1
     (finding,) = json.loads(done.output)
     assert finding["level"] == "error"

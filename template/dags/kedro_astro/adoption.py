@@ -11,19 +11,23 @@ RUN PYTHONPATH=dags python -m kedro_astro compile"""
 
 FROM = "FROM astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12"
 
-LOOKED_AT = ("requirements.txt", "Dockerfile", ".dockerignore", ".gitignore", "dags/*.py")
-"""Files, as patterns, whose texts `left_to_merge` takes."""
+LOOKED_AT = (
+    *("requirements.txt", "Dockerfile", ".dockerignore", ".gitignore", "dags/*.py"),
+    "docker-compose.override.yml",
+)
+"""Files, as patterns, whose texts `left_to_merge` and `check.findings` take."""
 
 
-def left_to_merge(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def left_to_merge(files: Mapping[str, str], deployed: bool = False) -> Iterator[tuple[str, str]]:
     """Yield what your own files lack: `error` or `warning`, and what it is and how to mend it.
 
     Args:
         files: texts of the files of `LOOKED_AT` that there are, by path in the project.
+        deployed: whether `astro deploy` is to take the project, which stops at another image.
     """
     dockerfile = files.get("Dockerfile")
     if dockerfile is not None:
-        yield from _in_the_image(dockerfile, files.get("requirements.txt", ""))
+        yield from _in_the_image(dockerfile, files.get("requirements.txt", ""), deployed)
     if "conf/local" not in files.get(".dockerignore", "conf/local"):
         yield (
             "error",
@@ -45,10 +49,10 @@ def left_to_merge(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             )
 
 
-def _in_the_image(dockerfile: str, requirements: str) -> Iterator[tuple[str, str]]:
+def _in_the_image(dockerfile: str, requirements: str, deployed: bool) -> Iterator[tuple[str, str]]:
     if not re.search(r"(?m)^FROM \S*/(?:astro-)?runtime:", dockerfile):
         yield (
-            "warning",
+            "error" if deployed else "warning",
             "the Dockerfile does not start from Astro's Runtime, so the Astro CLI cannot use it. "
             f"Give your own another name, and this one the line:\n{FROM}",
         )

@@ -6,12 +6,20 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from kedro_astro.adoption import left_to_merge
+from kedro_astro.deployment import (
+    how_to_provide,
+    in_image,
+    no_library,
+    not_deployed,
+    not_shared,
+)
 from kedro_astro.errors import KedroAstroError
 from kedro_astro.grouping import airflow_id
 from kedro_astro.integrity import REPAIR
 from kedro_astro.plan import Plans, shared_by_runs
 from kedro_astro.structure import Structure, is_parameter, untranscoded
 
+OVERRIDE = "docker-compose.override.yml"
 TARGETS = ("astro", "mwaa", "kubernetes")
 """Where workers share no disk."""
 
@@ -36,6 +44,7 @@ def findings(
     plans: Plans,
     exists: Callable[[str], bool],
     target: str | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> list[Finding]:
     """Return what is wrong with a project, errors first.
 
@@ -43,8 +52,10 @@ def findings(
         structure: the project.
         plans: the tasks of each pipeline, or why it has none.
         exists: whether there is something at a path in the project.
-        target: one of `TARGETS` to also look for data that its workers could not share.
+        target: one of `TARGETS` to also look for what it would lack.
+        files: texts of the files of `adoption.LOOKED_AT` and `deployment.LOOKED_AT`, by path.
     """
+    files = files or {}
     found = [
         *(Finding("error", "", problem.strip()) for problem in structure.problems),
         *(
@@ -55,7 +66,9 @@ def findings(
         *_never_saved(structure),
         *_not_there(structure, exists),
         *_no_fields(structure),
-        *_no_credentials(structure),
+        *_no_credentials(structure, target),
+        *_no_library(structure, files),
+        *_not_live(structure, files),
         *_surprises(plans),
         *(
             Finding("warning", pipeline.name, "it has no nodes yet, so it has no DAG.")
@@ -63,13 +76,16 @@ def findings(
             if not pipeline.nodes
         ),
         *_mixed_runs(structure, plans),
-        *(_not_shared(structure) if target else ()),
+        *(_not_there_yet(structure, plans, exists, target, files) if target else ()),
     ]
     return sorted(found, key=lambda finding: (finding.level, finding.where, finding.what))
 
 
 def of_the_folder(
-    changed: Collection[str], conflicts: Collection[str], files: Mapping[str, str]
+    changed: Collection[str],
+    conflicts: Collection[str],
+    files: Mapping[str, str],
+    target: str | None = None,
 ) -> list[Finding]:
     """Return what is wrong with the files of the template, errors first.
 
@@ -77,8 +93,10 @@ def of_the_folder(
         changed: files of the shim that are not as the template wrote them.
         conflicts: where an update left both versions.
         files: texts of the files that a project had before, see `adoption.left_to_merge`.
+        target: one of `TARGETS`, where what the project is deployed to matters.
     """
-    found = [Finding(level, "", what) for level, what in left_to_merge(files)]
+    deployed = target == "astro"
+    found = [Finding(level, "", what) for level, what in left_to_merge(files, deployed)]
     if conflicts:
         what = f"copier update left two versions at {', '.join(conflicts)}. Decide and delete one."
         found.append(Finding("error", "", what))
@@ -138,15 +156,35 @@ def _no_fields(structure: Structure) -> Iterator[Finding]:
         )
 
 
-def _no_credentials(structure: Structure) -> Iterator[Finding]:
+def _no_credentials(structure: Structure, target: str | None) -> Iterator[Finding]:
     folder = f"conf/{structure.env}" if structure.env else "the environment's folder"
+    remedy = f"Put them into {folder}/credentials.yml; git ignores it."
     for name, key in structure.no_credentials.items():
         yield Finding(
-            "warning",
+            "error" if target else "warning",
             "",
             f"{name} names the credentials {key}, which are neither in conf/base nor in {folder}, "
-            f"where Airflow's tasks look. Put them into {folder}/credentials.yml; git ignores it.",
+            f"where Airflow's tasks look. {how_to_provide(structure.env) if target else remedy}",
         )
+
+
+def _no_library(structure: Structure, files: Mapping[str, str]) -> Iterator[Finding]:
+    if "requirements.txt" in files:
+        for what in no_library(structure.datasets, files["requirements.txt"]):
+            yield Finding("error", "", what)
+
+
+def _not_live(structure: Structure, files: Mapping[str, str]) -> Iterator[Finding]:
+    """Sources that `docker-compose.override.yml` would have to mount under another name."""
+    for folder in structure.sources[:2]:
+        if f"./{folder}:" not in files.get(OVERRIDE, f"./{folder}:"):
+            yield Finding(
+                "warning",
+                "",
+                f"{OVERRIDE} does not mount {folder}/, so under `astro dev start` an edit there "
+                "counts only after a restart. Add this line to its `volumes`, and delete those of "
+                f"folders that you do not have:\n- ./{folder}:/usr/local/airflow/{folder}:ro,z",
+            )
 
 
 def _surprises(plans: Plans) -> Iterator[Finding]:
@@ -183,13 +221,19 @@ def _mixed_runs(structure: Structure, plans: Plans) -> Iterator[Finding]:
             )
 
 
-def _not_shared(structure: Structure) -> Iterator[Finding]:
-    for name, dataset in structure.datasets.items():
-        if dataset.persistent and dataset.location and "://" not in dataset.location:
-            yield Finding(
-                "error",
-                "",
-                f"{name} is at {dataset.location}, on a disk that the workers there do not share. "
-                "Set data_root to an object store (such as s3://bucket/data) in "
-                "conf/airflow/globals.yml.",
-            )
+def _not_there_yet(
+    structure: Structure,
+    plans: Plans,
+    exists: Callable[[str], bool],
+    target: str,
+    files: Mapping[str, str],
+) -> Iterator[Finding]:
+    def in_place(path: str) -> bool:
+        # Of the other targets nobody knows yet what their workers bring along.
+        return target == "astro" and exists(path) and in_image(path, files.get(".dockerignore", ""))
+
+    for what in not_shared(structure, plans, in_place):
+        yield Finding("error", "", what)
+    if target == "astro":
+        for what in not_deployed(structure, files, exists):
+            yield Finding("error", "", what)

@@ -75,11 +75,11 @@ def list_(as_json: bool) -> None:
 
 
 @astro.command()
-@click.option("--target", type=click.Choice(TARGETS), help="Look for what it could not share.")
+@click.option("--target", type=click.Choice(TARGETS), help="Look for what it would lack.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def check(target: str | None, as_json: bool) -> None:
     """Look for what would go wrong; the exit status is 1 if anything would."""
-    from kedro_astro.adoption import LOOKED_AT
+    from kedro_astro import adoption, deployment
     from kedro_astro.check import findings, of_the_folder
     from kedro_astro.integrity import changed_files, conflicts
     from kedro_astro.plan import plan_all
@@ -88,12 +88,16 @@ def check(target: str | None, as_json: bool) -> None:
     structure, project = _structure(), _project()
     files = {
         file.relative_to(project).as_posix(): file.read_text(encoding="utf-8", errors="replace")
-        for pattern in LOOKED_AT
+        for pattern in (*adoption.LOOKED_AT, *deployment.LOOKED_AT)
         for file in sorted(project.glob(pattern))
     }
+
+    def exists(path: str) -> bool:
+        return (project / path).exists()
+
     found = [
-        *findings(structure, plan_all(structure), lambda path: (project / path).exists(), target),
-        *of_the_folder(changed_files(), conflicts(project), files),
+        *findings(structure, plan_all(structure), exists, target, files),
+        *of_the_folder(changed_files(), conflicts(project), files, target),
     ]
     if as_json:
         click.echo(json.dumps([vars(finding) for finding in found], indent=2))

@@ -148,3 +148,22 @@ class ManifestError(KedroAstroError):
 
 class StandaloneError(KedroAstroError):
     """The local Airflow could not be started, reached or driven."""
+
+
+def of_permission(error: BaseException | None, user: int) -> str:
+    """Return what to do where a file's permissions are behind an error; nothing if they are not.
+
+    Args:
+        error: what was raised, with its causes.
+        user: the number of the user that we are.
+    """
+    while error:
+        if isinstance(error, PermissionError) and error.filename:
+            return (
+                f"{error.filename} may not be read or written by the user {user}, who runs this "
+                "task. Under `astro dev start`, `astro dev restart` opens all that is in data/ to "
+                "tasks; anywhere else let that user into the folder, or give the dataset another "
+                "path."
+            )
+        error = error.__cause__ or error.__context__
+    return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ try:
 except ImportError:  # Airflow 2. The common name is in no common-compat that Python 3.10 can have.
     from airflow.utils.log.secrets_masker import mask_secret  # type: ignore[no-redef]
 
+from kedro_astro.errors import of_permission
 from kedro_astro.grouping import Task
 from kedro_astro.parameters import nested
 from kedro_astro.run import folder_of_run, run_nodes, version_of_run
@@ -76,16 +78,21 @@ class KedroOperator(BaseOperator):
         folder = folder_of_run(due, run.dag_id, run.run_id)
         version = version_of_run(due, self.pipeline.name, context["ti"].try_number)
         own = {name: version for name, dataset in self.saves.items() if dataset.versioned}
-        run_nodes(
-            self.project,
-            self.pipeline,
-            self.nodes,
-            hooks=self.hooks,
-            mask=mask_secret,
-            run_id=version,
-            load_versions=own | self._upstream_versions(context),
-            runtime_params=nested({**self._changed_parameters(context), RUN_PARAMETER: folder}),
-        )
+        try:
+            run_nodes(
+                self.project,
+                self.pipeline,
+                self.nodes,
+                hooks=self.hooks,
+                mask=mask_secret,
+                run_id=version,
+                load_versions=own | self._upstream_versions(context),
+                runtime_params=nested({**self._changed_parameters(context), RUN_PARAMETER: folder}),
+            )
+        except Exception as error:
+            if advice := of_permission(error, os.getuid()):
+                self.log.error(advice)
+            raise
         return {
             name: {
                 "location": dataset.location and dataset.location.replace(RUN_FOLDER, folder),

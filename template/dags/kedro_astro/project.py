@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 SHIM = Path(__file__).resolve().parent
@@ -30,7 +31,10 @@ def prepare_kedro() -> None:
       makes it leave Airflow's (or whoever's) in place, so lines keep their level and logger.
     - Telemetry: it would post to the network, import every dataset class of the catalog and write
       to `pyproject.toml`, in each task.
+    - A warning that Kedro 1.7 gets from the newest OmegaConf, three times in each process, and that
+      no user can do anything about.
     """
+    warnings.filterwarnings("ignore", r"register_new_resolver\(\) is deprecated")
     os.environ["KEDRO_LOGGING_CONFIG"] = str(SHIM / "logging.yml")
     os.environ["KEDRO_DISABLE_TELEMETRY"] = "1"
 
