@@ -23,6 +23,8 @@ def missing() -> str:
     """Return what the tests of the image lack on this machine; nothing if they can run."""
     if shutil.which("docker") is None or run(["docker", "info"], ROOT).returncode:
         return "no Docker engine answers: start one, as root or as a member of its group"
+    if not compose():
+        return "there is no Docker Compose: install it as the client's plugin or as docker-compose"
     if os.environ.get("KEDRO_ASTRO_RUNTIME") == "real":
         return ""
     if os.geteuid() or shutil.which("debootstrap") is None:
@@ -31,6 +33,13 @@ def missing() -> str:
             "Astronomer's registry is reachable, set KEDRO_ASTRO_RUNTIME=real instead"
         )
     return ""
+
+
+def compose() -> list[str]:
+    """Return the command of Docker Compose; nothing if there is none."""
+    if run(["docker", "compose", "version"], ROOT).returncode == 0:
+        return ["docker", "compose"]
+    return ["docker-compose"] if shutil.which("docker-compose") else []
 
 
 def build(context: Path, tag: str) -> subprocess.CompletedProcess[str]:

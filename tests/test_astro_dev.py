@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from astro_cli import compose_file
-from engine import build, missing, provide_postgres, provide_runtime
+from engine import build, compose, missing, provide_postgres, provide_runtime
 from kedro_astro.client import Airflow
 from pytest_docker.plugin import Services
 from scaffold import ROOT, run, scaffold
@@ -53,9 +53,7 @@ def port() -> int:
 
 @pytest.fixture(scope="session")
 def docker_compose_command(project: Path) -> str:
-    second = run(["docker", "compose", "version"], ROOT).returncode == 0
-    compose = ["docker", "compose"] if second else ["docker-compose"]
-    return shlex.join([*compose, "--project-directory", str(project)])
+    return shlex.join([*compose(), "--project-directory", str(project)])
 
 
 @pytest.fixture(scope="session")
@@ -82,10 +80,10 @@ def airflow(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Airflow]:
     files = [part for file in docker_compose_file for part in ("--file", str(file))]
-    compose = [*shlex.split(docker_compose_command), *files, "-p", docker_compose_project_name]
+    command = [*shlex.split(docker_compose_command), *files, "-p", docker_compose_project_name]
     log = tmp_path_factory.mktemp("logs") / "services.log"
     with log.open("wb") as output:
-        following = psutil.Popen([*compose, "logs", "--follow"], stdout=output, stderr=output)
+        following = psutil.Popen([*command, "logs", "--follow"], stdout=output, stderr=output)
         try:
             airflow = Airflow(f"http://127.0.0.1:{port}", following, log)
             airflow.wait_for("a healthy Airflow", airflow.is_healthy)

@@ -90,7 +90,7 @@ def test_the_image_compiles_the_manifest_from_what_dockerignore_leaves(
     ignored = shutil.ignore_patterns(".git", ".kedro-astro", ".env", "airflow_settings.yaml")
     shutil.copytree(penguins, context, ignore=ignored)
     shutil.rmtree(context / "conf/local")
-    (line,) = re.findall(r"^RUN (.+)$", (penguins / "Dockerfile").read_text(), re.MULTILINE)
+    (line,) = re.findall(r"^RUN (.+ compile)$", (penguins / "Dockerfile").read_text(), re.MULTILINE)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     manifest = tmp_path / "manifest.json"
     env = {"PATH": path, "KEDRO_ASTRO_MANIFEST": str(manifest)}

@@ -189,6 +189,18 @@ def test_a_broken_project_fails_its_build_and_says_why(image: str, project: Path
     assert "Traceback" not in done.stdout
 
 
+def test_a_build_without_dags_says_what_to_switch_off(
+    image: str, project: Path, tmp_path: Path
+) -> None:
+    """As `astro deploy` builds for a Deployment that takes `dags/` by itself."""
+    copy = shutil.copytree(project, tmp_path / "penguins")
+    with (copy / ".dockerignore").open("a") as ignored:
+        ignored.write("\ndags/\n")
+    done = build(copy, f"{TAG}:without")
+    assert done.returncode != 0
+    assert "--dag-deploy disable" in done.stdout and "No module" not in done.stdout
+
+
 def test_the_cli_finds_its_labels(image: str) -> None:
     shown = succeed(["docker", "image", "inspect", "--format", "{{ json .Config }}", image], ROOT)
     config = json.loads(shown)

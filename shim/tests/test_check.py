@@ -140,3 +140,14 @@ def test_check_names_credentials_that_tasks_would_not_find(
     said = kedro_astro(make_project({**files, "conf/airflow/.gitkeep": ""}), "check").output
     assert "warning: more names the credentials store" in said
     assert "conf/airflow/credentials.yml" in said and "hunter2" not in said
+
+
+def test_check_names_a_folder_whose_edits_would_not_be_live(
+    make_project: MakeProject, kedro_astro
+) -> None:
+    """The template mounts src/ and conf/; an existing project may call them otherwise."""
+    override = "services: {scheduler: {volumes: ['./code:/x/code', './conf:/x/conf']}}\n"
+    project = make_project({"data/raw.json": "1", "docker-compose.override.yml": override})
+    said = kedro_astro(project, "check").output
+    assert "warning: docker-compose.override.yml does not mount src/" in said
+    assert "- ./src:/usr/local/airflow/src:ro,z\n2 pipelines, 1 finding\n" in said
