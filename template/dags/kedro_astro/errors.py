@@ -141,8 +141,9 @@ class ManifestError(KedroAstroError):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
             f"The compiled manifest {path} cannot be used: {reason}. "
-            "Build the image anew (`astro deploy` without --dags, if only dags/ was deployed), or "
-            "unset KEDRO_ASTRO_MANIFEST to have the project itself read."
+            "Build the image anew, with `kedro astro compile` in its Dockerfile (`astro deploy` "
+            "without --dags, if only dags/ was deployed), or unset KEDRO_ASTRO_MANIFEST to have "
+            "the project itself read."
         )
 
 
