@@ -14,7 +14,7 @@ from scaffold import ROOT, run, succeed
 
 RUNTIME = ROOT / "tests/runtime"
 DEBIAN = "kedro-astro/debian"
-POSTGRES = "docker.io/postgres:12.6"
+POSTGRES = "postgres:12.6"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 PACKAGES = "ca-certificates,python3,python3-pip,python3-venv,tini"
 
