@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -61,6 +63,19 @@ def build(context: Path, tag: str) -> subprocess.CompletedProcess[str]:
     return run(["docker", "build", "--tag", tag, "."], context, env)
 
 
+def in_image(image: str, *command: str, options: tuple[str, ...] = ()) -> str:
+    """Run a command in a container that can write to /tmp and to no other file."""
+    closed = ("--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp")
+    return succeed(["docker", "run", *closed, *options, image, *command], ROOT)
+
+
+def layers(image: str) -> list[str]:
+    """Return the ids of an image's layers, the lowest first."""
+    shown = ["docker", "image", "inspect", "--format", "{{ json .RootFS.Layers }}", image]
+    found: list[str] = json.loads(succeed(shown, ROOT))
+    return found
+
+
 def provide_runtime(tag: str) -> None:
     """See to it that the engine has the image that the project's Dockerfile starts from."""
     _provide(tag, RUNTIME, {"pip-constraints.txt": ROOT / "constraints.txt"})
@@ -96,8 +111,12 @@ def _provide(tag: str, folder: Path, more: Mapping[str, Path]) -> None:
         shutil.copytree(folder, context, dirs_exist_ok=True)
         for name, file in more.items():
             shutil.copy(file, context / name)
-        with (context / "Dockerfile").open("a") as dockerfile:
-            dockerfile.write(f"LABEL state={state}\n")
+        dockerfile = context / "Dockerfile"
+        text = dockerfile.read_text() + f"LABEL state={state}\n"
+        if tag.endswith("-base"):
+            # The same image without what it would do to a project by itself.
+            text = re.sub(r"(?m)^ONBUILD .*\n", "", text)
+        dockerfile.write_text(text)
         done = build(context, tag)
         assert done.returncode == 0, done.stdout
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from astro_cli import HOME, pytest_in
-from engine import build, missing, provide_runtime
+from engine import build, in_image, layers, missing, provide_runtime
 from scaffold import ROOT, RUN_TASKS, run, scaffold, succeed
 
 TAG = "kedro-astro/penguins"
@@ -43,12 +43,6 @@ def image(project: Path) -> Iterator[str]:
     assert done.returncode == 0, done.stdout
     yield TAG
     run(["docker", "image", "rm", "--force", TAG], ROOT)
-
-
-def in_image(image: str, *command: str, options: tuple[str, ...] = ()) -> str:
-    """Run a command in a container that can write to /tmp and to no other file."""
-    closed = ("--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp")
-    return succeed(["docker", "run", *closed, *options, image, *command], ROOT)
 
 
 def test_it_is_not_root(image: str) -> None:
@@ -150,10 +144,6 @@ def test_a_deploy_of_a_newer_shim_alone_says_what_else_to_deploy(
 
 
 def test_an_edit_of_a_node_makes_two_small_layers_anew(image: str, project: Path) -> None:
-    def layers(tag: str) -> list[str]:
-        shown = ["docker", "image", "inspect", "--format", "{{ json .RootFS.Layers }}", tag]
-        return json.loads(succeed(shown, ROOT))
-
     def size(tag: str) -> int:
         return int(succeed(["docker", "image", "inspect", "--format", "{{ .Size }}", tag], ROOT))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,23 +14,24 @@ pytestmark = pytest.mark.slow
 
 STARTS = ("example", "empty", "existing")
 RUNTIMES = ("3.3-8-python-3.12", "3.1-1-python-3.13")
+PLACES = ("worker", "venv")
 ROOTS = ("data", "file://")
 TARGETS = ((), ("astro",), ("mwaa", "kubernetes"))
 ROWS = [
-    ("example", RUNTIMES[0], "data", ()),
-    ("example", RUNTIMES[1], "file://", ("astro",)),
-    ("example", RUNTIMES[0], "file://", ("mwaa", "kubernetes")),
-    ("empty", RUNTIMES[1], "file://", ()),
-    ("empty", RUNTIMES[0], "data", ("astro",)),
-    ("empty", RUNTIMES[1], "data", ("mwaa", "kubernetes")),
-    ("existing", RUNTIMES[1], "data", ()),
-    ("existing", RUNTIMES[0], "file://", ("astro",)),
-    ("existing", RUNTIMES[0], "data", ("mwaa", "kubernetes")),
+    ("example", RUNTIMES[0], "worker", "data", ()),
+    ("example", RUNTIMES[1], "venv", "file://", ("astro",)),
+    ("example", RUNTIMES[0], "worker", "file://", ("mwaa", "kubernetes")),
+    ("empty", RUNTIMES[1], "venv", "file://", ()),
+    ("empty", RUNTIMES[0], "worker", "data", ("astro",)),
+    ("empty", RUNTIMES[1], "venv", "data", ("mwaa", "kubernetes")),
+    ("existing", RUNTIMES[1], "worker", "data", ()),
+    ("existing", RUNTIMES[0], "venv", "file://", ("astro",)),
+    ("existing", RUNTIMES[0], "worker", "data", ("mwaa", "kubernetes")),
 ]
 
 
 def test_the_rows_hold_every_pair() -> None:
-    factors = (STARTS, RUNTIMES, ROOTS, TARGETS)
+    factors = (STARTS, RUNTIMES, PLACES, ROOTS, TARGETS)
     for (i, one), (j, two) in itertools.combinations(enumerate(factors), 2):
         assert set(itertools.product(one, two)) == {(row[i], row[j]) for row in ROWS}
 
@@ -39,17 +41,18 @@ def test_every_combination_renders(tmp_path: Path) -> None:
         [name for name, chosen in zip(("astro", "mwaa", "kubernetes"), bits, strict=True) if chosen]
         for bits in itertools.product((False, True), repeat=3)
     ]
-    for start, root, targets in itertools.product(STARTS, ("data", "s3://b/c"), all_targets):
-        project = tmp_path / f"{start}-{root[:2]}-{'-'.join(targets)}"
-        scaffold(project, start=start, data_root=root, targets=targets)
+    roots = ("data", "s3://b/c")
+    for start, place, root, targets in itertools.product(STARTS, PLACES, roots, all_targets):
+        project = tmp_path / f"{start}-{place}-{root[:2]}-{'-'.join(targets)}"
+        scaffold(project, start=start, place=place, data_root=root, targets=targets)
         for file in project.rglob("*"):
             assert "{%" not in file.name and not file.name.endswith(".jinja")
         assert (project / "dags/kedro_astro/CHECKSUMS").is_file()
 
 
-@pytest.mark.parametrize(("start", "runtime", "root", "targets"), ROWS)
+@pytest.mark.parametrize(("start", "runtime", "place", "root", "targets"), ROWS)
 def test_a_project_of_any_answers_works(
-    tmp_path: Path, start: str, runtime: str, root: str, targets: tuple[str, ...]
+    tmp_path: Path, start: str, runtime: str, place: str, root: str, targets: tuple[str, ...]
 ) -> None:
     project = tmp_path / "some-project"
     store = project / "data" if root == "data" else tmp_path / "store"
@@ -59,10 +62,11 @@ def test_a_project_of_any_answers_works(
         project,
         start=start,
         runtime=runtime,
+        place=place,
         data_root="data" if root == "data" else f"file://{store}",
         targets=list(targets),
     )
-    home = {"AIRFLOW_HOME": str(tmp_path / "airflow")}
+    home = {"AIRFLOW_HOME": str(tmp_path / "airflow"), "KEDRO_ASTRO_PYTHON": sys.executable}
     if start == "empty":
         add_numbers(project)
     if start == "example" and root != "data":
@@ -74,7 +78,8 @@ def test_a_project_of_any_answers_works(
     tests = (".astro/test_dag_integrity_default.py", "tests")
     succeed(python("-m", "pytest", "-p", "no:cacheprovider", *tests), project, home)
     first = (project / "Dockerfile").read_text().splitlines()[0]
-    assert first == f"FROM astrocrpublic.azurecr.io/runtime:{runtime}"
+    base = "-base" if place == "venv" else ""
+    assert first == f"FROM astrocrpublic.azurecr.io/runtime:{runtime}{base}"
     assert (project / ".github/workflows/deploy.yml").exists() == (
         "astro" in targets and start != "existing"
     )

@@ -203,6 +203,25 @@ def test_a_conflict_is_visible(template: Releases, tmp_path: Path) -> None:
     assert f"copier update left two versions at Dockerfile:{first}, Dockerfile:" in said
 
 
+def test_an_interpreter_of_its_own_after_all(template: Releases, tmp_path: Path) -> None:
+    """One answer moves the template's libraries, and `check` says what to do with yours."""
+    project = template.copy(tmp_path / "p", **PENGUINS)
+    requirements = project / "requirements.txt"
+    requirements.write_text("mine==1.0\n" + requirements.read_text())
+    commit(project, "mine")
+    next_release(template)
+    answer = {"place": "venv"}
+    copier.run_update(project, data=answer, defaults=True, quiet=True, overwrite=True, unsafe=False)
+    assert "mine==1.0\n" in requirements.read_text()
+    assert "kedro~=1.7\n" in (project / "requirements-kedro.txt").read_text()
+    assert "KEDRO_ASTRO_PYTHON" in (project / "Dockerfile").read_text()
+    requirements.write_text("mine==1.0\nkedro~=1.7\n")
+    assert "to requirements-kedro.txt" in check(project)
+    commit(project, "apart")
+    template.update(project)
+    assert "KEDRO_ASTRO_PYTHON" in (project / "Dockerfile").read_text()
+
+
 def test_a_changed_shim_is_noticed_and_one_command_repairs_it(
     template: Releases, tmp_path: Path
 ) -> None:

@@ -101,8 +101,9 @@ def _row(key: Key) -> str:
 
 
 def _commands() -> Iterator[str]:
-    for name in sorted(astro.commands):
-        command = astro.commands[name]
+    for name, command in sorted(astro.commands.items()):
+        if command.hidden:
+            continue
         context = click.Context(command, info_name=f"kedro astro {name}", terminal_width=90)
         yield f"\n## kedro astro {name}\n\n```\n{command.get_help(context)}\n```\n"
 

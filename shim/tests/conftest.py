@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import site
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -26,3 +29,14 @@ def make_project(tmp_path: Path) -> MakeProject:
         return project.resolve()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def no_airflow(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An interpreter that has all that is installed here but Airflow."""
+    venv = tmp_path_factory.mktemp("own") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    (packages,) = venv.glob("lib/*/site-packages")
+    here = "\n".join(site.getsitepackages())
+    (packages / "all.pth").write_text(f"{here}\nimport sys; sys.modules['airflow'] = None\n")
+    return str(venv / "bin/python")

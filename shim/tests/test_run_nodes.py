@@ -16,12 +16,8 @@ from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, TELLING, M
 RUN = """
 import json, logging, sys
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
-from pathlib import Path
-from kedro_astro.run import run_nodes
-from kedro_astro.structure import Pipeline
-given = json.loads(sys.argv[2])
-pipeline = Pipeline(given.pop("pipeline"), (), alone=given.pop("alone", True))
-run_nodes(Path(sys.argv[1]), pipeline, **given)
+from kedro_astro.run import Session, run
+run(Session(sys.argv[1], **json.loads(sys.argv[2])))
 """
 PARAMETERS = """
 from kedro.pipeline import node, pipeline
@@ -50,7 +46,7 @@ HOOKS = (Tell(),)
 
 
 def run(project: Path, **given: Any) -> subprocess.CompletedProcess[str]:
-    given = {"nodes": ["first", "second"], "load_versions": {}, "runtime_params": {}, **given}
+    given = {"nodes": ["first", "second"], "alone": True, **given}
     given = {"pipeline": "sales", "run_id": "2026-01-01T00.00.00.000Z", **given}
     return subprocess.run(
         [sys.executable, "-c", RUN, str(project), json.dumps(given)],

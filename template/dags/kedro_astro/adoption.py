@@ -5,14 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from kedro_astro.project import OWN_REQUIREMENTS
+
 COMPILE = """\
 ENV KEDRO_ASTRO_MANIFEST=/usr/local/airflow/.kedro-astro/manifest.json
 RUN PYTHONPATH=dags python -m kedro_astro compile"""
 
+OWN_PYTHON = """\
+COPY requirements-kedro.txt .
+RUN python -m venv /opt/kedro \\
+ && PIP_CONSTRAINT= /opt/kedro/bin/pip install --no-cache-dir --requirement requirements-kedro.txt
+ENV KEDRO_ASTRO_PYTHON=/opt/kedro/bin/python"""
+
 FROM = "FROM astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12"
 
 LOOKED_AT = (
-    *("requirements.txt", "Dockerfile", ".dockerignore", ".gitignore", "dags/*.py"),
+    *("requirements.txt", OWN_REQUIREMENTS, "Dockerfile", ".dockerignore", ".gitignore"),
+    "dags/*.py",
     "docker-compose.override.yml",
 )
 """Files, as patterns, whose texts `left_to_merge` and `check.findings` take."""
@@ -27,7 +36,7 @@ def left_to_merge(files: Mapping[str, str], deployed: bool = False) -> Iterator[
     """
     dockerfile = files.get("Dockerfile")
     if dockerfile is not None:
-        yield from _in_the_image(dockerfile, files.get("requirements.txt", ""), deployed)
+        yield from _in_the_image(dockerfile, files, deployed)
     if "conf/local" not in files.get(".dockerignore", "conf/local"):
         yield (
             "error",
@@ -49,7 +58,22 @@ def left_to_merge(files: Mapping[str, str], deployed: bool = False) -> Iterator[
             )
 
 
-def _in_the_image(dockerfile: str, requirements: str, deployed: bool) -> Iterator[tuple[str, str]]:
+def libraries_file(files: Mapping[str, str]) -> str:
+    """Return the name of the file that lists Kedro and the libraries of the pipelines."""
+    return OWN_REQUIREMENTS if OWN_REQUIREMENTS in files else "requirements.txt"
+
+
+def airflow_of(dockerfile: str) -> str:
+    """Return the requirement for the Airflow of a Dockerfile's Runtime: `apache-airflow~=3.3.0`."""
+    found = re.search(r"(?m)^FROM \S*/runtime:(\d+\.\d+)-", dockerfile)
+    return f"apache-airflow~={found[1]}.0" if found else "apache-airflow"
+
+
+def _in_the_image(
+    dockerfile: str, files: Mapping[str, str], deployed: bool
+) -> Iterator[tuple[str, str]]:
+    libraries = libraries_file(files)
+    own = libraries == OWN_REQUIREMENTS
     if not re.search(r"(?m)^FROM \S*/(?:astro-)?runtime:", dockerfile):
         yield (
             "error" if deployed else "warning",
@@ -57,14 +81,31 @@ def _in_the_image(dockerfile: str, requirements: str, deployed: bool) -> Iterato
             f"Give your own another name, and this one the line:\n{FROM}",
         )
     elif "kedro_astro compile" not in dockerfile:
+        lines = COMPILE.replace("python -m", "/opt/kedro/bin/python -m") if own else COMPILE
         yield (
             "warning",
             "the Dockerfile does not read the project while the image is built, so each parse has "
-            f"to look for changes. Add these two lines:\n{COMPILE}",
+            f"to look for changes. Add these two lines:\n{lines}",
         )
-    if not re.search(r"(?mi)^\s*kedro\s*(?:[\[<>=~!;@#]|$)", requirements):
+    if own and "KEDRO_ASTRO_PYTHON" not in dockerfile:
         yield (
             "error",
-            "requirements.txt does not name kedro, so the image would not have it. Add kedro and "
-            "the libraries of your pipelines.",
+            f"the Dockerfile does not install {libraries}, so the image would have no Kedro. As "
+            f"root, add these lines:\n{OWN_PYTHON}",
         )
+    if not _names_kedro(files.get(libraries, "")):
+        yield (
+            "error",
+            f"{libraries} does not name kedro, so the image would not have it. Add kedro and the "
+            "libraries of your pipelines.",
+        )
+    if own and _names_kedro(files.get("requirements.txt", "")):
+        yield (
+            "error",
+            "requirements.txt names kedro and would install it beside Airflow, where this project "
+            f"does not want it. Move it and the libraries of your pipelines to {libraries}.",
+        )
+
+
+def _names_kedro(requirements: str) -> bool:
+    return bool(re.search(r"(?mi)^\s*kedro\s*(?:[\[<>=~!;@#]|$)", requirements))

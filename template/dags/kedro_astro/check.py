@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from kedro_astro.adoption import left_to_merge
+from kedro_astro.adoption import left_to_merge, libraries_file
 from kedro_astro.deployment import (
     how_to_provide,
     in_image,
@@ -169,8 +169,9 @@ def _no_credentials(structure: Structure, target: str | None) -> Iterator[Findin
 
 
 def _no_library(structure: Structure, files: Mapping[str, str]) -> Iterator[Finding]:
-    if "requirements.txt" in files:
-        for what in no_library(structure.datasets, files["requirements.txt"]):
+    file = libraries_file(files)
+    if file in files:
+        for what in no_library(structure.datasets, file, files[file]):
             yield Finding("error", "", what)
 
 

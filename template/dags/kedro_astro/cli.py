@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -30,14 +33,11 @@ def astro() -> None:
 )
 def up(port: int) -> None:
     """Start a real Airflow for this project, without Docker, until you press Ctrl-C."""
-    try:
-        from kedro_astro.standalone import running
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"Airflow is not installed here (there is no {error.name}). Install the project with "
-            "its airflow group: `uv sync --group airflow`."
-        ) from None
     project = _project()
+    if not find_spec("airflow"):
+        _up_beside(project, port)
+    from kedro_astro.standalone import running
+
     click.echo("Starting Airflow, which takes some 20 seconds ...")
     try:
         with running(project, project / CACHE / "airflow", port) as airflow:
@@ -52,6 +52,29 @@ def up(port: int) -> None:
         click.echo("Airflow is stopped.")
     except KedroAstroError as error:
         raise click.ClickException(str(error)) from None
+
+
+def _up_beside(project: Path, port: int) -> NoReturn:
+    """Become `up` in the interpreter that has Airflow; its tasks then run in this one."""
+    from kedro_astro.adoption import airflow_of
+    from kedro_astro.project import AIRFLOW_PYTHON, OWN_REQUIREMENTS, PYTHON, SHIM
+
+    python = project / AIRFLOW_PYTHON
+    if python.exists():
+        arguments = [str(python), str(SHIM), "up", "--port", str(port)]
+        os.execve(python, arguments, {**os.environ, PYTHON: sys.executable})
+    if not (project / OWN_REQUIREMENTS).exists():
+        raise click.ClickException(
+            "Airflow is not installed here. Install the project with its airflow group: "
+            "`uv sync --group airflow`."
+        )
+    venv, dockerfile = python.parents[1].name, project / "Dockerfile"
+    airflow = airflow_of(dockerfile.read_text("utf-8") if dockerfile.exists() else "")
+    raise click.ClickException(
+        "In this project Airflow has a virtual environment of its own, which is not there yet. "
+        f"Make it:\nuv venv {venv}\nuv pip install --python {venv} --compile-bytecode "
+        f"'{airflow}' pytest --requirement requirements.txt"
+    )
 
 
 @astro.command(name="list")
@@ -131,6 +154,15 @@ def compile(manifest: Path | None) -> None:
         path.unlink(missing_ok=True)
         raise click.ClickException(str(BrokenProjectError(structure.problems, kept=0)))
     click.echo(f"{path}: {count(structure.pipelines, 'pipeline')} of {structure.project_name}")
+
+
+@astro.command(hidden=True)
+@click.argument("socket", type=int)
+def run(socket: int) -> None:
+    """Run the nodes of one task, for the Airflow task at the other end of SOCKET."""
+    from kedro_astro.child import main
+
+    main(socket)
 
 
 def _structure() -> Structure:

@@ -82,8 +82,13 @@ def not_shared(
         )
 
 
-def no_library(datasets: Mapping[str, Dataset], requirements: str) -> Iterator[str]:
-    """Yield which libraries for object stores `requirements.txt` lacks."""
+def no_library(datasets: Mapping[str, Dataset], file: str, requirements: str) -> Iterator[str]:
+    """Yield which libraries for object stores a file of requirements lacks.
+
+    Args:
+        datasets: of the project.
+        file, requirements: its name and its text.
+    """
     lacking: dict[str, list[str]] = {}
     for name, dataset in datasets.items():
         scheme, _, rest = (dataset.location or "").partition("://")
@@ -95,8 +100,8 @@ def no_library(datasets: Mapping[str, Dataset], requirements: str) -> Iterator[s
         place = datasets[names[0]].location
         more = f", and {len(names) - 1} more there" if len(names) > 1 else ""
         yield (
-            f"{names[0]} is at {place}{more}, and requirements.txt does not name the library that "
-            f"reads it. Add the line:\n{library}"
+            f"{names[0]} is at {place}{more}, and {file} does not name the library that reads it. "
+            f"Add the line:\n{library}"
         )
 
 

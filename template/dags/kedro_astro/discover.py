@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import inspect
 import sys
 import warnings
@@ -12,10 +13,10 @@ from typing import Any
 
 from kedro_astro.catalog import check_entries, dataset_of, without_credentials
 from kedro_astro.diagnose import describe, describe_skipped
-from kedro_astro.errors import ConfigurationError, MissingEnvironmentError
+from kedro_astro.errors import ConfigurationError, MissingEnvironmentError, NoKedroError
 from kedro_astro.parameters import for_form
 from kedro_astro.plan import dag_id
-from kedro_astro.project import kedro_env, prepare_kedro, relative
+from kedro_astro.project import PYTHON, kedro_env, prepare_kedro, relative
 from kedro_astro.settings import normalise
 from kedro_astro.settings_check import problems
 from kedro_astro.structure import (
@@ -44,6 +45,8 @@ def discover(project: Path) -> Structure:
         The structure. What could not be read is in its `problems`; if that is everything, it has
         no pipelines.
     """
+    if not importlib.util.find_spec("kedro"):
+        return nothing(f"  {NoKedroError(PYTHON, sys.executable)}")
     prepare_kedro()
     try:
         return _read(project, kedro_env(project))
@@ -172,8 +175,6 @@ def _registered(project: Path, package: str) -> tuple[tuple[Pipeline, ...], tupl
 
 def _pipeline_folders(package: str) -> list[str]:
     """Return the names that Kedro can load one by one: the folders below `pipelines/`."""
-    import importlib.util
-
     try:
         spec = importlib.util.find_spec(f"{package}.pipelines")
     except ModuleNotFoundError:

@@ -63,6 +63,44 @@ class MissingEnvironmentError(KedroAstroError):
         )
 
 
+class InterpreterError(KedroAstroError):
+    """The project's own interpreter is not there.
+
+    Args:
+        variable, path: the environment variable that names it, and where it should be.
+    """
+
+    def __init__(self, variable: str, path: str) -> None:
+        super().__init__(
+            f"{variable} says that Kedro and the project's libraries are with the interpreter "
+            f"{path}, where there is none. Make it (in an image the Dockerfile does, on your "
+            "machine `uv sync` makes .venv/bin/python), or correct the variable."
+        )
+
+
+class NoKedroError(KedroAstroError):
+    """The interpreter that reads the project has no Kedro.
+
+    Args:
+        variable, python: what names the project's own interpreter, and the one that was taken.
+    """
+
+    def __init__(self, variable: str, python: str) -> None:
+        super().__init__(
+            f"Kedro is not installed for {python}. If this project has an interpreter of its own, "
+            f"set {variable} to its path (on your machine that is .venv/bin/python of the "
+            "project); otherwise install requirements.txt there."
+        )
+
+
+class SessionError(KedroAstroError):
+    """The process in which a task's nodes ran has failed; its log lines say more.
+
+    Args:
+        what: the error that ended it.
+    """
+
+
 class CrossingError(KedroAstroError):
     """An in-memory dataset would have to cross from one task to another.
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from kedro_astro.errors import ManifestError
-from kedro_astro.project import CACHE, SHIM, kedro_env
+from kedro_astro.project import CACHE, SHIM, kedro_env, own_python
 from kedro_astro.structure import SOURCES, Structure, from_json, nothing, to_json
 
 COMPILED = "KEDRO_ASTRO_MANIFEST"
@@ -97,8 +97,10 @@ def cache_folder(project: Path) -> Path:
 
 def sources_fingerprint(project: Path, sources: Iterable[str]) -> str:
     """Return a hash of what the structure depends on: names, sizes and times of the source files,
-    the Kedro environment, this package and the interpreter."""
-    facts: list[object] = [kedro_env(project), sys.executable, *_stats(str(SHIM))]
+    the Kedro environment, this package, the interpreter and when something was installed there."""
+    python = Path(own_python() or sys.executable)
+    facts: list[object] = [kedro_env(project), str(python), *_stats(str(SHIM))]
+    facts += [p.stat().st_mtime_ns for p in python.parent.parent.glob("lib/python3*/site-packages")]
     for name in sources:
         facts += _stats(str(project / name))
     return hashlib.sha256(repr(facts).encode()).hexdigest()
@@ -210,7 +212,7 @@ def _read_in_background(
     log = path.with_name("reading.log")
     with log.open("w") as output:
         child = subprocess.Popen(
-            [sys.executable, "-c", code, str(SHIM.parent), str(project), str(path)],
+            [own_python() or sys.executable, "-c", code, str(SHIM.parent), str(project), str(path)],
             cwd=project,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -1,8 +1,7 @@
-"""The Airflow operator: one task, in the worker's process."""
+"""The Airflow operator: one task, in the worker's process or in an interpreter of its own."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -15,10 +14,11 @@ try:
 except ImportError:  # Airflow 2. The common name is in no common-compat that Python 3.10 can have.
     from airflow.utils.log.secrets_masker import mask_secret  # type: ignore[no-redef]
 
-from kedro_astro.errors import of_permission
+from kedro_astro.child import Child
 from kedro_astro.grouping import Task
 from kedro_astro.parameters import nested
-from kedro_astro.run import folder_of_run, run_nodes, version_of_run
+from kedro_astro.project import own_python
+from kedro_astro.run import Session, folder_of_run, run, version_of_run
 from kedro_astro.settings_read import choice
 from kedro_astro.settings_values import shown
 from kedro_astro.structure import (
@@ -63,36 +63,37 @@ class KedroOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.project = project
+        self.project = str(project)
         self.pipeline = pipeline
-        self.hooks = [name for name in hooks if name]
-        self.nodes = [node.name for node in task.nodes]
+        self.hooks = tuple(name for name in hooks if name)
+        self.nodes = tuple(node.name for node in task.nodes)
         self.saves = {name: structure.datasets[name] for name in task.outputs}
         self.parameters = structure.parameters
         self.producers = dict(producers)
         self.templates = dict(templates)
+        self.child: Child | None = None
 
     def execute(self, context: Context) -> dict[str, dict[str, str | None]]:
-        run = context["dag_run"]
-        due = _due(run)
-        folder = folder_of_run(due, run.dag_id, run.run_id)
+        dag_run = context["dag_run"]
+        due = _due(dag_run)
+        folder = folder_of_run(due, dag_run.dag_id, dag_run.run_id)
         version = version_of_run(due, self.pipeline.name, context["ti"].try_number)
         own = {name: version for name, dataset in self.saves.items() if dataset.versioned}
-        try:
-            run_nodes(
-                self.project,
-                self.pipeline,
-                self.nodes,
-                hooks=self.hooks,
-                mask=mask_secret,
-                run_id=version,
-                load_versions=own | self._upstream_versions(context),
-                runtime_params=nested({**self._changed_parameters(context), RUN_PARAMETER: folder}),
-            )
-        except Exception as error:
-            if advice := of_permission(error, os.getuid()):
-                self.log.error(advice)
-            raise
+        session = Session(
+            project=self.project,
+            pipeline=self.pipeline.name,
+            alone=self.pipeline.alone,
+            nodes=self.nodes,
+            run_id=version,
+            hooks=self.hooks,
+            load_versions=own | self._upstream_versions(context),
+            runtime_params=nested({**self._changed_parameters(context), RUN_PARAMETER: folder}),
+        )
+        if python := own_python():
+            self.child = Child(python, session)
+            self.child.run(mask_secret)
+        else:
+            run(session, mask_secret)
         return {
             name: {
                 "location": dataset.location and dataset.location.replace(RUN_FOLDER, folder),
@@ -100,6 +101,11 @@ class KedroOperator(BaseOperator):
             }
             for name, dataset in self.saves.items()
         }
+
+    def on_kill(self) -> None:
+        """End the task's own process with it, if it has one."""
+        if self.child:
+            self.child.terminate()
 
     def _changed_parameters(self, context: Context) -> dict[str, Any]:
         """Return the run's parameters that are not what the project's own configuration says.

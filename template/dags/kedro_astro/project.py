@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from pathlib import Path
+
+from kedro_astro.errors import InterpreterError
 
 SHIM = Path(__file__).resolve().parent
 """The folder of this package."""
 
 CACHE = ".kedro-astro"
 """The folder in a project for what kedro-astro may lose."""
+
+OWN_REQUIREMENTS = "requirements-kedro.txt"
+"""Names the libraries of the pipelines where they are not beside Airflow."""
+
+AIRFLOW_PYTHON = ".venv-airflow/bin/python"
+"""Airflow's interpreter on your machine where it is not that of the project."""
+
+PYTHON = "KEDRO_ASTRO_PYTHON"
+"""Names the interpreter that has Kedro and the project's libraries, if Airflow's has not."""
+
+
+def own_python() -> str | None:
+    """Return the interpreter that the project has for itself; None if it shares Airflow's.
+
+    Raises:
+        InterpreterError: if there is none where `KEDRO_ASTRO_PYTHON` says.
+    """
+    path = os.environ.get(PYTHON)
+    if not path or path == sys.executable:
+        return None
+    if not os.access(path, os.X_OK):
+        raise InterpreterError(PYTHON, path)
+    return path
 
 
 def kedro_env(project: Path) -> str | None:

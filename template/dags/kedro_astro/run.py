@@ -3,43 +3,69 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from kedro_astro.errors import of_permission
 from kedro_astro.grouping import airflow_id
 from kedro_astro.project import kedro_env, prepare_kedro
-from kedro_astro.structure import Pipeline
 
 PIPELINE_HOOKS = ("before_pipeline_run", "after_pipeline_run")
 """Kedro's hooks that it fires once in each session, so in each task."""
 
 
-def run_nodes(
-    project: Path,
-    pipeline: Pipeline,
-    nodes: Sequence[str],
-    hooks: Collection[str] = PIPELINE_HOOKS,
-    mask: Callable[[str], None] = lambda secret: None,
-    **session_run: Any,
-) -> None:
-    """Run some nodes of a registered pipeline.
+@dataclass(frozen=True)
+class Session:
+    """What one Kedro session runs; JSON can hold all of it.
 
-    Args:
+    Attributes:
         project: the folder that holds `pyproject.toml`.
-        pipeline: the one they are of.
+        pipeline: the registered pipeline that the nodes are of.
+        alone: whether Kedro can load it by its name without the other pipelines.
         nodes: names of the nodes to run; if there are none, the hooks are fired for the whole
             pipeline and nothing is run.
+        run_id: the version that versioned datasets are saved under.
         hooks: those of `PIPELINE_HOOKS` that are fired.
+        load_versions: by dataset, if not the latest.
+        runtime_params: nested, as Kedro takes them.
+    """
+
+    project: str
+    pipeline: str
+    alone: bool
+    nodes: tuple[str, ...]
+    run_id: str
+    hooks: tuple[str, ...] = PIPELINE_HOOKS
+    load_versions: Mapping[str, str] = field(default_factory=dict)
+    runtime_params: Mapping[str, Any] = field(default_factory=dict)
+
+
+def run(session: Session, mask: Callable[[str], None] = lambda secret: None) -> None:
+    """Run some nodes of a registered pipeline in this process.
+
+    Args:
+        session: what to run.
         mask: is called with each of the project's credentials before anything uses them.
-        session_run: what else Kedro's session takes for a run: `run_id`, which is the version that
-            it saves, `load_versions` and `runtime_params`.
 
     Raises:
-        Exception: whatever the project raises.
+        Exception: whatever the project raises. If it is about a file's permissions, the log says
+            what to do.
     """
+    try:
+        _run(session, mask)
+    except Exception as error:
+        if advice := of_permission(error, os.getuid()):
+            logging.getLogger(__name__).error(advice)
+        raise
+
+
+def _run(wanted: Session, mask: Callable[[str], None]) -> None:
     prepare_kedro()
     from kedro.framework.project import pipelines
     from kedro.framework.session import KedroServiceSession
@@ -50,27 +76,30 @@ def run_nodes(
         def run(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
             return {}
 
+    project = Path(wanted.project)
     bootstrap_project(project)
     # A session has Kedro import the folder that is called like the pipeline and nothing else. Where
     # that is not the pipeline that the registry makes, it may not ask for that, and the registry is
     # loaded as it is written. Kedro's serving mode does the same from 1.6 on, but it also gives the
     # config loader an argument that a project's own class need not know.
-    if not pipeline.alone:
+    if not wanted.alone:
         pipelines.set_requested = lambda pipeline_names: None  # type: ignore[method-assign]
     session = KedroServiceSession.create(project_path=project, env=kedro_env(project))
     # Kedro has no public way to the hooks of a session.
     manager = session._hook_manager
     manager.register(_telling_credentials(mask))
     for name in PIPELINE_HOOKS:
-        if name not in hooks:
+        if name not in wanted.hooks:
             nobody = manager.subset_hook_caller(name, manager.get_plugins())
             setattr(manager.hook, name, nobody)
     with session:
         session.run(
-            pipeline_names=[pipeline.name],
-            node_names=list(nodes) or None,
-            runner=SequentialRunner() if nodes else NoRunner(),
-            **session_run,
+            pipeline_names=[wanted.pipeline],
+            node_names=list(wanted.nodes) or None,
+            runner=SequentialRunner() if wanted.nodes else NoRunner(),
+            run_id=wanted.run_id,
+            load_versions=dict(wanted.load_versions),
+            runtime_params=dict(wanted.runtime_params),
         )
 
 

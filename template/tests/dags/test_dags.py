@@ -11,8 +11,14 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 
+APART = (PROJECT / "requirements-kedro.txt").exists()
+
 if not find_spec("airflow"):
-    pytest.skip("Airflow is not installed: uv sync --group airflow", allow_module_level=True)
+    own = "it has an interpreter of its own: .venv-airflow/bin/python -m pytest tests/dags"
+    how = own if APART else "uv sync --group airflow"
+    pytest.skip(f"Airflow is not installed: {how}", allow_module_level=True)
+if APART:
+    os.environ.setdefault("KEDRO_ASTRO_PYTHON", str(PROJECT / ".venv" / "bin" / "python"))
 
 # Airflow reads these when it is first imported. What another one has in your home folder is not for
 # this project, and before 3.3 it would look at its own examples.
