@@ -11,12 +11,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import astro_cli
 import psutil
 import pytest
-from astro_cli import compose_file
 from engine import build, compose, missing, provide_postgres, provide_runtime
 from kedro_astro.client import Airflow
-from pytest_docker.plugin import Services
 from scaffold import ROOT, run, scaffold
 
 IMAGE = "kedro-astro/penguins-dev"
@@ -33,6 +32,8 @@ pytestmark = [
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project that belongs to a user of the host, with its image."""
     project = scaffold(tmp_path_factory.mktemp("astro_dev") / "penguins", project_name="Penguins")
+    # Git ignores it, so whoever clones a project has none.
+    (project / ".env").unlink()
     provide_runtime((project / "Dockerfile").read_text().split()[1])
     done = build(project, IMAGE)
     assert done.returncode == 0, done.stdout
@@ -61,7 +62,7 @@ def docker_compose_file(
     project: Path, port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> list[Path]:
     file = tmp_path_factory.mktemp("compose") / "compose.yaml"
-    file.write_text(compose_file(project, IMAGE, provide_postgres(), port))
+    file.write_text(astro_cli.compose_file(project, IMAGE, provide_postgres(), port))
     return [file, project / "docker-compose.override.yml"]
 
 
@@ -71,19 +72,28 @@ def docker_setup() -> str:
 
 
 @pytest.fixture(scope="session")
+def logs(request: pytest.FixtureRequest, project: Path, port: int) -> Iterator[list[str]]:
+    """Start all services; return the command that shows what they log."""
+    if astro_cli.CLI:
+        yield astro_cli.start(project, IMAGE, port)
+        run([astro_cli.CLI, "dev", "kill"], project)
+        return
+    request.getfixturevalue("docker_services")
+    files = request.getfixturevalue("docker_compose_file")
+    name = request.getfixturevalue("docker_compose_project_name")
+    command = shlex.split(request.getfixturevalue("docker_compose_command"))
+    for file in files:
+        command += ["--file", str(file)]
+    yield [*command, "-p", name, "logs", "--follow"]
+
+
+@pytest.fixture(scope="session")
 def airflow(
-    docker_services: Services,
-    docker_compose_command: str,
-    docker_compose_file: list[Path],
-    docker_compose_project_name: str,
-    port: int,
-    tmp_path_factory: pytest.TempPathFactory,
+    logs: list[str], project: Path, port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Airflow]:
-    files = [part for file in docker_compose_file for part in ("--file", str(file))]
-    command = [*shlex.split(docker_compose_command), *files, "-p", docker_compose_project_name]
     log = tmp_path_factory.mktemp("logs") / "services.log"
     with log.open("wb") as output:
-        following = psutil.Popen([*command, "logs", "--follow"], stdout=output, stderr=output)
+        following = psutil.Popen(logs, cwd=project, stdout=output, stderr=output)
         try:
             airflow = Airflow(f"http://127.0.0.1:{port}", following, log)
             airflow.wait_for("a healthy Airflow", airflow.is_healthy)

@@ -61,7 +61,7 @@ MADE = """
 .kedro-astro/manifest.json .kedro-astro/airflow .kedro-astro/airflow/standalone.log
 conf/**/*credentials* conf/airflow/credentials.yml conf/local/credentials.yml conf/logging.yml
 dags/my_project_dag.py data/06_models/classifier.pickle data/08_reporting/island_counts.json
-data/08_reporting/metrics.json data/08_reporting/penguin_plot.png
+data/08_reporting/metrics.json data/08_reporting/penguin_plot.png requirements-kedro.txt
 """.split()
 """Files that the pages name and that are in no fresh project: a run or the user makes them."""
 

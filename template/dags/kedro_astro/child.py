@@ -27,7 +27,10 @@ from kedro_astro.errors import SessionError
 from kedro_astro.project import SHIM
 from kedro_astro.run import Session, run
 
-RECORD = ("name", "levelno", "levelname", "pathname", "lineno", "funcName", "created")
+RECORD = (
+    *("name", "levelno", "levelname", "created"),
+    *("pathname", "filename", "module", "lineno", "funcName"),
+)
 """What a log record keeps on its way, besides its text."""
 
 PRINTED = {"stdout": logging.INFO, "stderr": logging.ERROR}
