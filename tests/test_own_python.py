@@ -140,6 +140,7 @@ class TestImage:
         assert own == ["1", "False", "True", "True"]
 
     def test_a_run(self, image: str, project: Path) -> None:
+        (project / "data/total.json").unlink(missing_ok=True)
         (project / "data").chmod(0o777)
         options = ("--env", "AIRFLOW_HOME=/tmp", "--volume", f"{project}/data:{HOME}/data")
         command = ("python", "-W", "ignore", "-c", RUN_TASKS, "penguins.sums")
