@@ -168,5 +168,5 @@ class TestImage:
         file.write_text("import no_such_library\n" + file.read_text())
         done = build(project, f"{TAG}:broken")
         assert done.returncode != 0
-        assert "No module named 'no_such_library'" in done.stdout
+        assert "is it in requirements-kedro.txt, and installed?" in done.stdout
         assert "pipelines/sums/__init__.py:1" in done.stdout and "Traceback" not in done.stdout

@@ -152,7 +152,7 @@ def compile(manifest: Path | None) -> None:
     structure = keep(_project(), path.absolute())
     if structure.problems:
         path.unlink(missing_ok=True)
-        raise click.ClickException(str(BrokenProjectError(structure.problems, kept=0)))
+        raise click.ClickException(str(BrokenProjectError(structure.problems, kept=None)))
     click.echo(f"{path}: {count(structure.pipelines, 'pipeline')} of {structure.project_name}")
 
 

@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 
 from kedro_astro.errors import KedroAstroError
-from kedro_astro.project import SHIM
+from kedro_astro.project import OWN_REQUIREMENTS, SHIM
 
 
 def describe(error: BaseException, project: Path) -> str:
@@ -23,6 +23,7 @@ def describe(error: BaseException, project: Path) -> str:
         text = current.msg if isinstance(current, SyntaxError) else str(current)
         own = isinstance(current, KedroAstroError)
         what = f"  {text}" if own else f"  {type(current).__name__}: {text}"
+        what += _where_libraries_go(what, project)
         parts[what] = parts.get(what) or _place(current, project)
         current = current.__cause__ or (
             None if current.__suppress_context__ else current.__context__
@@ -30,6 +31,16 @@ def describe(error: BaseException, project: Path) -> str:
     return "\n".join(
         what + (f"\n    in {place}" if place else "") for what, place in reversed(parts.items())
     )
+
+
+def _where_libraries_go(what: str, project: Path) -> str:
+    """Return what to do about a module that is not there, if it is none of the project's own."""
+    missing = re.search(r"ModuleNotFoundError: No module named '(\w+)", what)
+    if not missing or any(project.glob(f"*/{missing[1]}")):
+        return ""
+    own = (project / OWN_REQUIREMENTS).exists()
+    file = OWN_REQUIREMENTS if own else "requirements.txt"
+    return f". If that is a library: is it in {file}, and installed?"
 
 
 def describe_skipped(warning: str, project: Path) -> str:
@@ -44,6 +55,7 @@ def describe_skipped(warning: str, project: Path) -> str:
     place = next(filter(None, own), None)
     first = " ".join(text.split("\n\n")[0].split())
     last = f"\n    {trace.strip().splitlines()[-1]}" if trace else ""
+    last += _where_libraries_go(last, project)
     return f"  {first}{last}" + (f"\n    in {place}" if place else "")
 
 

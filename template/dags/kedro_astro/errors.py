@@ -15,21 +15,26 @@ class BrokenProjectError(KedroAstroError):
 
     Args:
         problems: what is wrong, one text each, with the place where it is.
-        kept: how many DAGs stay in place meanwhile.
+        kept: how many DAGs stay in place meanwhile; None while an image is built.
     """
 
-    def __init__(self, problems: Sequence[str], kept: int) -> None:
-        meanwhile = (
-            f"Its {kept} DAGs that could be read, now or before, stay."
-            if kept
-            else "Until then it has no DAGs."
-        )
+    def __init__(self, problems: Sequence[str], kept: int | None) -> None:
+        if kept is None:
+            next_ = "Mend it and build again; `kedro astro check` shows it without a build."
+        else:
+            next_ = (
+                "Mend it and save: Airflow looks again by itself, and this message goes. `kedro "
+                "astro check` shows it in a terminal, and `kedro registry list` the traceback of "
+                "what cannot be imported. "
+            ) + (
+                f"Its {kept} DAGs that could be read, now or before, stay."
+                if kept
+                else "Until then it has no DAGs."
+            )
         super().__init__(
             "Something is wrong with this project's pipelines or their configuration.\n"
             + "\n".join(problems)
-            + "\nMend it and save: Airflow looks again by itself, and this message goes. "
-            "`kedro astro check` shows it in a terminal, and `kedro registry list` the traceback "
-            f"of what cannot be imported. {meanwhile}"
+            + f"\n{next_}"
         )
 
 
