@@ -89,9 +89,9 @@ def list_(as_json: bool) -> None:
     structure = _structure()
     plans = plan_all(structure)
     if as_json:
-        click.echo(json.dumps(as_data(plans), indent=2))
+        click.echo(json.dumps(as_data(plans, structure), indent=2))
     elif plans:
-        Console().print(*as_tables(plans), sep="\n")
+        Console().print(*as_tables(plans, structure), sep="\n")
     else:
         click.echo("No pipeline has nodes yet, so there are no DAGs.")
     _say_problems(structure)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kedro_astro.errors import KedroAstroError, SameIdError
+from kedro_astro.errors import CrossingError, KedroAstroError, SameIdError
 from kedro_astro.grouping import Grouping, Task, airflow_id, hashed, tasks
 from kedro_astro.settings import Settings, for_pipeline, for_task, selected
+from kedro_astro.settings_values import GROUPINGS
 from kedro_astro.structure import Dataset, Pipeline, Structure
 
 
@@ -119,3 +121,13 @@ def longest_chain(planned: Sequence[Task]) -> int:
     for task in planned:
         depth[task.task_id] = 1 + max((depth[before] for before in task.upstream), default=0)
     return max(depth.values(), default=0)
+
+
+def by_grouping(pipeline: Pipeline, datasets: Mapping[str, Dataset]) -> dict[str, tuple[int, int]]:
+    """Return what each possible grouping costs: how many tasks, and their longest chain."""
+    found = {}
+    for grouping in GROUPINGS:
+        with suppress(CrossingError):
+            planned = tasks(pipeline, datasets, grouping)
+            found[grouping] = (len(planned), longest_chain(planned))
+    return found
