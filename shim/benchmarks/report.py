@@ -1,0 +1,151 @@
+"""What came out: a table, a JSON file and a chart."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.table import Table
+
+PACKAGES = {
+    "Airflow": "apache-airflow",
+    "Kedro": "kedro",
+    "kedro-airflow": "kedro-airflow",
+    "pandas": "pandas",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One benchmark.
+
+    Attributes:
+        name: what was measured.
+        against: what it is compared with.
+        ours, theirs: what both sides measured, in `measured`.
+        measured: unit of these, and what it is of: `ms CPU`.
+        target: the most that `value` is to be, in `unit`.
+        unit: `x` compares by division, any other by subtraction.
+    """
+
+    name: str
+    against: str
+    ours: float
+    theirs: float
+    measured: str
+    target: float
+    unit: str = "x"
+
+    @property
+    def value(self) -> float:
+        """How ours compares with theirs."""
+        return self.ours / self.theirs if self.unit == "x" else self.ours - self.theirs
+
+    @property
+    def met(self) -> bool:
+        return self.value <= self.target
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "name": self.name,
+            "value": round(self.value, 3),
+            "target": self.target,
+            "met": self.met,
+            "against": self.against,
+            "unit": self.unit,
+        }
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """Return the rows as a table for a terminal or, pasted, for the README."""
+    found = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("what", "against"):
+        found.add_column(title, overflow="fold")
+    for title in ("ours", "theirs", "", "value", "target", "met"):
+        found.add_column(title, no_wrap=True, justify="left" if title in ("", "met") else "right")
+    for row in rows:
+        found.add_row(
+            *(row.name, row.against, _figure(row.ours), _figure(row.theirs), row.measured),
+            *(_value(row), f"{_sign(row)}{row.target:g} {row.unit}"),
+            "[green]yes[/]" if row.met else "[red]no[/]",
+        )
+    return found
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Return the rows as the README's table."""
+    lines = ["| what | against | ours | theirs | value | target | |", "|---|---|--:|--:|--:|--:|---|"]
+    for row in rows:
+        ours, theirs = (f"{_figure(side)} {row.measured}" for side in (row.ours, row.theirs))
+        value = f"{_sign(row)}{row.target:g} {row.unit}"
+        cells = (row.name, row.against, ours, theirs, _value(row), value, "met" if row.met else "missed")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def machine() -> str:
+    """Return what the figures were taken on: processor, system and versions."""
+    info = Path("/proc/cpuinfo")
+    text = info.read_text(encoding="utf-8") if info.exists() else ""
+    models = [line.split(":")[1].strip() for line in text.splitlines() if "model name" in line]
+    versions = [f"{name} {version(package)}" for name, package in PACKAGES.items()]
+    parts = [
+        f"{os.cpu_count()} cores" + (f" ({models[0]})" if models else ""),
+        f"{platform.system()} {platform.machine()}",
+        f"Python {platform.python_version()}",
+        *versions,
+    ]
+    return ", ".join(parts)
+
+
+def write(rows: Sequence[Row], folder: Path) -> None:
+    """Write `bench.json`, `bench.md` and `bench.png` into a folder."""
+    folder.mkdir(exist_ok=True)
+    found = json.dumps([row.as_json() for row in rows], indent=2)
+    (folder / "bench.json").write_text(found + "\n", encoding="utf-8")
+    (folder / "bench.md").write_text(f"{markdown(rows)}\n{machine()}\n", encoding="utf-8")
+    chart(rows, folder / "bench.png")
+
+
+def chart(rows: Sequence[Row], file: Path) -> None:
+    """Draw each value as a bar on the scale of its target, whose line is the same for all."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(10, 0.42 * len(rows) + 1.2), layout="constrained")
+    shares = [max(row.value / row.target, 0) for row in rows]
+    colors = ["#3a8f5c" if row.met else "#c8553d" for row in rows]
+    places = range(len(rows))
+    axes.barh(places, [min(share, 2.5) for share in shares], color=colors, height=0.62)
+    for place, row, share in zip(places, rows, shares, strict=True):
+        text = f" {_value(row)}  (target {_sign(row)}{row.target:g} {row.unit})"
+        axes.text(min(share, 2.5), place, text, va="center", fontsize=9)
+    axes.axvline(1, color="#333333", linewidth=1)
+    axes.text(1, -0.75, "target", ha="center", fontsize=9)
+    axes.set_yticks(places, [f"{row.name}\nagainst {row.against}" for row in rows], fontsize=8)
+    axes.set_xlim(0, 3.3)
+    axes.invert_yaxis()
+    axes.xaxis.set_visible(False)
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.set_title("Less is better: a bar that stays left of the line meets its target", fontsize=10)
+    figure.savefig(file, dpi=130)
+    pyplot.close(figure)
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+
+
+def _value(row: Row) -> str:
+    return f"{row.value:.2f} x" if row.unit == "x" else f"{row.value:+.2f} {row.unit}"
+
+
+def _sign(row: Row) -> str:
+    return "" if row.unit == "x" else "+"
