@@ -16,6 +16,7 @@ sys.path[1:1] = [str(ROOT / "tests"), str(ROOT / "template" / "dags")]
 import cases  # noqa: E402
 import report  # noqa: E402
 import rivals  # noqa: E402
+import whole_runs  # noqa: E402
 from measure import ImportedAirflow  # noqa: E402
 from rich.console import Console  # noqa: E402
 
@@ -35,7 +36,8 @@ def main() -> None:
         KEDRO_DISABLE_TELEMETRY="1",
         KEDRO_LOGGING_CONFIG=str(project / "conf/logging.yml"),
     )
-    rivals.kedro_airflow(project, "kedro_airflow", "--env=airflow", "--group-by=memory")
+    rivals.kedro_airflow(project, whole_runs.GROUPED, "--env=airflow", "--group-by=memory")
+    rivals.kedro_airflow(project, whole_runs.GUIDE, "--env=guide")
     rows: list[report.Row] = []
 
     def take(found: Iterable[report.Row]) -> None:
@@ -47,6 +49,9 @@ def main() -> None:
         take(cases.parsing(airflow, WORK))
         take(cases.against_kedro_airflow(airflow, project))
     take(cases.discovery(project, WORK))
+    # Where an installed wheel would be.
+    os.environ["PYTHONPATH"] = str(project / "src")
+    take(whole_runs.whole_runs(project, WORK / "airflow"))
     console.print()
     console.print(report.table(rows))
     console.print(f"\nTaken on {report.machine()}")
