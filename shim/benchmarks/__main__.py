@@ -54,8 +54,9 @@ def main() -> None:
     take(whole_runs.whole_runs(project, WORK / "airflow"))
     console.print()
     console.print(report.table(rows))
-    console.print(f"\nTaken on {report.machine()}")
-    report.write(rows, BUILD)
+    taken_on = f"Taken on {report.machine()}."
+    console.print(f"\n{taken_on}")
+    report.write(rows, taken_on, BUILD)
 
 
 if __name__ == "__main__":

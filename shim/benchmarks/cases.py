@@ -30,19 +30,25 @@ OURS = ("dags/kedro_dags.py", "dags/kedro_problems.py")
 """Airflow parses both, each in a process of its own: a parse costs what the two cost together."""
 
 
+Sides = dict[str, Callable[[], float]]
+
+
 def parsing(airflow: ImportedAirflow, folder: Path) -> Iterator[Row]:
     """Yield what it costs Airflow to import DAG files, every few seconds or minutes."""
     for pipelines, nodes, times in (1, 9, 30), (5, 20, 20), (50, 20, 8):
         project = rivals.many(folder / f"many_{pipelines}x{nodes}", pipelines, nodes)
         planned = rivals.edges(project)
         hand = rivals.write(project / "dags/by_hand.py", rivals.by_hand(planned))
-        sides = {"ours": partial(_parse, airflow, project), "theirs": partial(_parse, airflow, hand)}
-        yield _ms(f"parse, {pipelines * nodes:,} tasks", "the same by hand", best(sides, times), 1.3)
+        sides: Sides = {
+            "ours": partial(_parse, airflow, project),
+            "theirs": partial(_parse, airflow, hand),
+        }
+        yield _ms(
+            f"parse, {pipelines * nodes:,} tasks", "the same by hand", best(sides, times), 1.3
+        )
     yield from _memory(airflow, project, hand)
-    wanted = next(reversed(planned))
-    alone = rivals.write(
-        project / "dags/one_by_hand.py", rivals.by_hand({wanted: planned[wanted]})
-    )
+    *_, wanted = planned
+    alone = rivals.write(project / "dags/one_by_hand.py", rivals.by_hand({wanted: planned[wanted]}))
     sides = {
         "ours": lambda: airflow.use(project / OURS[0], wanted)["cpu"],
         "theirs": lambda: airflow.use(alone, wanted)["cpu"],
@@ -55,15 +61,15 @@ def parsing(airflow: ImportedAirflow, folder: Path) -> Iterator[Row]:
 def _memory(airflow: ImportedAirflow, project: Path, hand: Path) -> Iterator[Row]:
     """Yield the memory of the process that parses most: what a machine must have for it.
 
-    It is the whole process, and so for the most part Airflow itself. What each side adds to that is
-    in neither's favour to leave out, so it is a row of its own, without a target in the issue.
+    It is the whole process, and so for the most part Airflow itself.
     """
-    used = {
+    used: Sides = {
         "ours": lambda: max(airflow.use(project / name)["peak"] for name in OURS) / 2**20,
         "theirs": lambda: airflow.use(hand)["peak"] / 2**20,
     }
     found = best(used, 5)
-    yield Row("memory of a parse, 1,000 tasks", "the same by hand", *_sides(found), "MB", 1.05)
+    name, against = "memory of a parse, 1,000 tasks", "the same by hand"
+    yield Row(name, against, found["ours"], found["theirs"], "MB", 1.05)
 
 
 def against_kedro_airflow(airflow: ImportedAirflow, project: Path) -> Iterator[Row]:
@@ -72,7 +78,7 @@ def against_kedro_airflow(airflow: ImportedAirflow, project: Path) -> Iterator[R
     # Its users install the project as a wheel.
     src = [project / "src"]
     rivals.edges(project)
-    parse = {
+    parse: Sides = {
         "ours": partial(_parse, airflow, project),
         "theirs": lambda: airflow.use(theirs, sys_path=src)["cpu"],
     }
@@ -80,7 +86,7 @@ def against_kedro_airflow(airflow: ImportedAirflow, project: Path) -> Iterator[R
     # The first task of both reads a CSV file and saves a pickle. Airflow is there before it, as it
     # is in a worker; the parse of the file is part of it, because kedro-airflow's imports Kedro
     # there and ours where the task runs.
-    task = {
+    task: Sides = {
         "ours": lambda: airflow.use(project / OURS[0], "penguins", "select_measurements")["cpu"],
         "theirs": lambda: airflow.use(theirs, "kedro_airflow", "select-measurements", src)["cpu"],
     }
@@ -101,17 +107,11 @@ def discovery(project: Path, folder: Path) -> Iterator[Row]:
         for name, count, nodes in (("fixed", 1, 1), ("few", 10, 20), ("many", 100, 20))
     }
     found = best({name: _reading(project, DISCOVER) for name, project in many.items()}, 5)
-    per_node = {
+    each = {
         "ours": (found["many"] - found["fixed"]) / (2000 - 1),
         "theirs": (found["few"] - found["fixed"]) / (200 - 1),
     }
-    yield Row(
-        "discovery, each of 100 x 20 nodes",
-        "each of 10 x 20",
-        *(1000 * side for side in _sides(per_node)),
-        "ms CPU",
-        1.0,
-    )
+    yield _ms("discovery, each of 100 x 20 nodes", "each of 10 x 20 nodes", each, 1)
 
 
 def _parse(airflow: ImportedAirflow, where: Path) -> float:
@@ -124,10 +124,5 @@ def _reading(project: Path, code: str) -> Callable[[], float]:
     return lambda: cpu([sys.executable, "-W", "ignore", "-c", code], project)
 
 
-def _sides(found: dict[str, float]) -> tuple[float, float]:
-    return found["ours"], found["theirs"]
-
-
 def _ms(name: str, against: str, found: dict[str, float], target: float) -> Row:
-    ours, theirs = (1000 * seconds for seconds in _sides(found))
-    return Row(name, against, ours, theirs, "ms CPU", target)
+    return Row(name, against, 1000 * found["ours"], 1000 * found["theirs"], "ms CPU", target)

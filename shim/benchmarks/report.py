@@ -79,11 +79,22 @@ def table(rows: Sequence[Row]) -> Table:
 
 def markdown(rows: Sequence[Row]) -> str:
     """Return the rows as the README's table."""
-    lines = ["| what | against | ours | theirs | value | target | |", "|---|---|--:|--:|--:|--:|---|"]
+    lines = [
+        "| what | against | ours | theirs | value | target | |",
+        "|---|---|--:|--:|--:|--:|---|",
+    ]
     for row in rows:
         ours, theirs = (f"{_figure(side)} {row.measured}" for side in (row.ours, row.theirs))
         value = f"{_sign(row)}{row.target:g} {row.unit}"
-        cells = (row.name, row.against, ours, theirs, _value(row), value, "met" if row.met else "missed")
+        cells = (
+            row.name,
+            row.against,
+            ours,
+            theirs,
+            _value(row),
+            value,
+            "met" if row.met else "missed",
+        )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -103,12 +114,18 @@ def machine() -> str:
     return ", ".join(parts)
 
 
-def write(rows: Sequence[Row], folder: Path) -> None:
-    """Write `bench.json`, `bench.md` and `bench.png` into a folder."""
+def write(rows: Sequence[Row], taken_on: str, folder: Path) -> None:
+    """Write `bench.json`, `bench.md` and `bench.png` into a folder.
+
+    Args:
+        rows: in the order of the table.
+        taken_on: the machine and the versions.
+        folder: is made if need be.
+    """
     folder.mkdir(exist_ok=True)
     found = json.dumps([row.as_json() for row in rows], indent=2)
     (folder / "bench.json").write_text(found + "\n", encoding="utf-8")
-    (folder / "bench.md").write_text(f"{markdown(rows)}\n{machine()}\n", encoding="utf-8")
+    (folder / "bench.md").write_text(f"{markdown(rows)}\n{taken_on}\n", encoding="utf-8")
     chart(rows, folder / "bench.png")
 
 
@@ -134,7 +151,9 @@ def chart(rows: Sequence[Row], file: Path) -> None:
     axes.invert_yaxis()
     axes.xaxis.set_visible(False)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
-    axes.set_title("Less is better: a bar that stays left of the line meets its target", fontsize=10)
+    axes.set_title(
+        "Less is better: a bar that stays left of the line meets its target", fontsize=10
+    )
     figure.savefig(file, dpi=130)
     pyplot.close(figure)
 

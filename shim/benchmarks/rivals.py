@@ -6,12 +6,11 @@ import compileall
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scaffold import scaffold
 
-Edges = Mapping[str, Mapping[str, Sequence[str]]]
+Edges = dict[str, dict[str, list[str]]]
 """By DAG and by task: the tasks before it."""
 
 REGISTRY = """
@@ -49,9 +48,7 @@ CATALOG = """
   type: json.JSONDataset
   filepath: data/{pipeline}.json
 """
-HAND_WRITTEN = '''
-"""{title}"""
-
+HAND_WRITTEN = """
 from datetime import datetime, timezone
 
 from airflow.sdk import DAG, BaseOperator
@@ -62,7 +59,7 @@ class Nothing(BaseOperator):
         return None
 
 {dags}
-'''
+"""
 DAG = """
 with DAG(
     dag_id={dag_id!r},
@@ -70,7 +67,7 @@ with DAG(
     start_date=datetime(2020, 1, 1, tzinfo=timezone.utc),
     catchup=False,
     tags=["kedro"],
-):
+) as dag_{number}:
 """
 # What Kedro's guide to Airflow has its users write: Rich's handler breaks tasks.
 LOGGING = """
@@ -154,19 +151,19 @@ def edges(project: Path) -> Edges:
     return dict(json.loads(done.stdout))
 
 
-def by_hand(dags: Edges, title: str = "Written by hand.") -> str:
+def by_hand(dags: Edges) -> str:
     """Return a DAG file with these tasks and edges, as an engineer would write it."""
     parts = []
-    for dag_id, tasks in dags.items():
-        names = {task: f"task_{number}" for number, task in enumerate(tasks)}
+    for number, (dag_id, tasks) in enumerate(dags.items()):
+        names = {task: f"task_{place}" for place, task in enumerate(tasks)}
         lines = [f"    {name} = Nothing(task_id={task!r})" for task, name in names.items()]
         for task, upstream in tasks.items():
             before = ", ".join(names[other] for other in upstream)
             if upstream:
                 before = f"[{before}]" if len(upstream) > 1 else before
                 lines.append(f"    {before} >> {names[task]}")
-        parts.append("\n".join([DAG.format(dag_id=dag_id).rstrip(), *lines, ""]))
-    return HAND_WRITTEN.format(title=title, dags="\n".join(parts)).lstrip()
+        parts.append("\n".join([DAG.format(dag_id=dag_id, number=number).rstrip(), *lines, ""]))
+    return HAND_WRITTEN.format(dags="\n".join(parts)).lstrip()
 
 
 def write(file: Path, text: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -56,23 +57,19 @@ def whole_runs(project: Path, home: Path) -> Iterator[Row]:
             starts[dag_id].append(_seconds(airflow.task_instances(dag_id, run_id)[0]))
             return _seconds(airflow.get(f"dags/{dag_id}/dagRuns/{run_id}"))
 
-        walls = {
-            dag_id: median(found)
-            for dag_id, found in alternate(
-                {dag_id: lambda dag_id=dag_id: run(dag_id) for dag_id in dag_ids}, ROUNDS
-            ).items()
-        }
+        walls = alternate({dag_id: partial(run, dag_id) for dag_id in dag_ids}, ROUNDS)
+    wall = {dag_id: median(found) for dag_id, found in walls.items()}
     first = {dag_id: median(found[1:]) for dag_id, found in starts.items()}
     yield Row(
         "one task, warm start", "a no-op PythonOperator", first[OURS], first[NO_OP], "s", 0.3, "s"
     )
-    yield _wall(walls, "kedro-airflow, each node a task", GUIDE, 0.3)
-    yield _wall(walls, "kedro-airflow, the same tasks", GROUPED, 0.3)
-    yield _wall(walls, "the same DAG with empty tasks", EMPTY, 2)
+    yield _wall(wall, "kedro-airflow, each node a task", GUIDE, 0.3)
+    yield _wall(wall, "kedro-airflow, the same tasks", GROUPED, 0.3)
+    yield _wall(wall, "the same DAG with empty tasks", EMPTY, 2)
 
 
-def _wall(walls: Mapping[str, float], against: str, theirs: str, target: float) -> Row:
-    return Row("a whole run of the example", against, walls[OURS], walls[theirs], "s", target)
+def _wall(wall: Mapping[str, float], against: str, theirs: str, target: float) -> Row:
+    return Row("a whole run of the example", against, wall[OURS], wall[theirs], "s", target)
 
 
 def _all_quiet(airflow: Airflow, dag_ids: tuple[str, ...]) -> bool:
