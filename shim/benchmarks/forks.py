@@ -14,10 +14,11 @@ import os
 import resource
 import sys
 import time
+from datetime import datetime, timezone
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 IMPORTED = (
@@ -65,18 +66,20 @@ def _measure(job: dict[str, Any]) -> dict[str, float]:
 
     Returns:
         `cpu`: seconds, user and system, of this process and its children since the fork; `peak`:
-        the most bytes that it ever held; `own`: bytes that it no longer shares with its parent.
+        the most bytes that it ever held.
     """
     os.chdir(job["cwd"])
     os.environ.update(job["env"])
     file = Path(job["file"])
     sys.path += [str(file.parent), *job["sys_path"]]
-    before, own = _cpu(), _own_bytes()
+    before = _cpu()
     module = _import(file)
     if job["task"]:
-        _run(module, job["dag_id"], job["task"])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"cpu": _cpu() - before, "peak": peak, "own": _own_bytes() - own}
+        _run(_dags(module)[job["dag_id"]], job["task"])
+    cpu = _cpu() - before
+    if job["dag_id"] not in ("", *_dags(module)):
+        raise LookupError(f"{file} has no DAG {job['dag_id']}")
+    return {"cpu": cpu, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
 
 def _import(file: Path) -> ModuleType:
@@ -93,38 +96,33 @@ def _import(file: Path) -> ModuleType:
     return module
 
 
-def _run(module: ModuleType, dag_id: str, task_id: str) -> None:
+def _dags(module: ModuleType) -> dict[str, Any]:
+    """Return the DAGs of an imported file by id: those it names, and those made in a `with`."""
+    from airflow.sdk.definitions._internal.contextmanager import DagContext
+
+    registered = [dag for dag, _ in DagContext.autoregistered_dags]
+    found = [*vars(module).values(), *registered]
+    return {thing.dag_id: thing for thing in found if type(thing).__name__ == "DAG"}
+
+
+def _run(dag: Any, task_id: str) -> None:
     """Run a task of a file without a database, as far as the work that is the project's goes.
 
     kedro-airflow's tasks are functions, so the function is called and nothing of Airflow's around
     it; ours is an operator, which gets a context.
     """
-    from datetime import datetime, timezone
-    from types import SimpleNamespace
-
-    from airflow.sdk.definitions._internal.contextmanager import DagContext
-
-    registered = [dag for dag, _ in DagContext.autoregistered_dags]
-    found = [*vars(module).values(), *registered]
-    dag = next(dag for dag in found if getattr(dag, "dag_id", None) == dag_id)
     task = dag.get_task(task_id)
     if function := getattr(task, "python_callable", None):
         function()
         return
-    run = SimpleNamespace(
-        dag_id=dag_id, run_id=f"measured-{os.getpid()}", run_after=datetime.now(timezone.utc)
-    )
+    now = datetime.now(timezone.utc)
+    run = SimpleNamespace(dag_id=dag.dag_id, run_id=f"measured-{os.getpid()}", run_after=now)
     instance = SimpleNamespace(try_number=1)
     task.execute({"dag_run": run, "ti": instance, "params": dag.params.dump(), "dag": dag})
 
 
 def _cpu() -> float:
     return time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
-
-
-def _own_bytes() -> int:
-    lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()
-    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
 
 
 if __name__ == "__main__":
