@@ -54,6 +54,13 @@ def cpu(command: Sequence[str | Path], cwd: Path) -> float:
     return used.ru_utime + used.ru_stime
 
 
+def printed(code: str, cwd: Path) -> float:
+    """Run Python code that must succeed in a process of its own; return the number it prints."""
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True)
+    return float(done.stdout.splitlines()[-1])
+
+
 class ImportedAirflow:
     """A process that has imported Airflow; each measurement is a fork of it. See `forks`.
 

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from math import log2
 from pathlib import Path
 
 from rich.table import Table
@@ -71,7 +72,7 @@ def table(rows: Sequence[Row]) -> Table:
     for row in rows:
         found.add_row(
             *(row.name, row.against, _figure(row.ours), _figure(row.theirs), row.measured),
-            *(_value(row), f"{_sign(row)}{row.target:g} {row.unit}"),
+            *(_value(row), _target(row)),
             "[green]yes[/]" if row.met else "[red]no[/]",
         )
     return found
@@ -85,16 +86,8 @@ def markdown(rows: Sequence[Row]) -> str:
     ]
     for row in rows:
         ours, theirs = (f"{_figure(side)} {row.measured}" for side in (row.ours, row.theirs))
-        value = f"{_sign(row)}{row.target:g} {row.unit}"
-        cells = (
-            row.name,
-            row.against,
-            ours,
-            theirs,
-            _value(row),
-            value,
-            "met" if row.met else "missed",
-        )
+        met = "met" if row.met else "missed"
+        cells = (row.name, row.against, ours, theirs, _value(row), _target(row), met)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -130,30 +123,31 @@ def write(rows: Sequence[Row], taken_on: str, folder: Path) -> None:
 
 
 def chart(rows: Sequence[Row], file: Path) -> None:
-    """Draw each value as a bar on the scale of its target, whose line is the same for all."""
+    """Draw each value as a bar from its target, which is one line for all: left of it is met.
+
+    The scale is logarithmic: twice the target is as far to the right as half of it to the left.
+    """
     import matplotlib as mpl
 
     mpl.use("agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(10, 0.42 * len(rows) + 1.2), layout="constrained")
-    shares = [max(row.value / row.target, 0) for row in rows]
-    colors = ["#3a8f5c" if row.met else "#c8553d" for row in rows]
+    figure, axes = pyplot.subplots(figsize=(9, 0.45 * len(rows) + 0.8), layout="constrained")
     places = range(len(rows))
-    axes.barh(places, [min(share, 2.5) for share in shares], color=colors, height=0.62)
-    for place, row, share in zip(places, rows, shares, strict=True):
-        text = f" {_value(row)}  (target {_sign(row)}{row.target:g} {row.unit})"
-        axes.text(min(share, 2.5), place, text, va="center", fontsize=9)
-    axes.axvline(1, color="#333333", linewidth=1)
-    axes.text(1, -0.75, "target", ha="center", fontsize=9)
+    lengths = [min(max(log2(max(row.value / row.target, 0.01)), -3), 5) for row in rows]
+    colors = ["#3a8f5c" if row.met else "#c8553d" for row in rows]
+    axes.barh(places, lengths, color=colors, height=0.6)
+    for place, row, length in zip(places, rows, lengths, strict=True):
+        text = f"  {_value(row)}, target {_target(row)}"
+        axes.text(max(length, 0), place, text, va="center", fontsize=9)
+    axes.axvline(0, color="#333333", linewidth=1)
     axes.set_yticks(places, [f"{row.name}\nagainst {row.against}" for row in rows], fontsize=8)
-    axes.set_xlim(0, 3.3)
+    axes.set_xlim(min([*lengths, 0]) - 0.3, max([*lengths, 0]) + 2.4)
     axes.invert_yaxis()
     axes.xaxis.set_visible(False)
-    axes.spines[["top", "right", "bottom"]].set_visible(False)
-    axes.set_title(
-        "Less is better: a bar that stays left of the line meets its target", fontsize=10
-    )
+    axes.spines[["top", "right", "bottom", "left"]].set_visible(False)
+    axes.tick_params(left=False)
+    axes.set_title("Left of the line: better than the target", fontsize=10, loc="left")
     figure.savefig(file, dpi=130)
     pyplot.close(figure)
 
@@ -166,5 +160,5 @@ def _value(row: Row) -> str:
     return f"{row.value:.2f} x" if row.unit == "x" else f"{row.value:+.2f} {row.unit}"
 
 
-def _sign(row: Row) -> str:
-    return "" if row.unit == "x" else "+"
+def _target(row: Row) -> str:
+    return f"{row.target:g} x" if row.unit == "x" else f"{row.target:+g} {row.unit}"
