@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 ALONE := e2e or docker or browser
 OLDEST := .venv-oldest
+BENCH := .venv-bench
 UV = $(or $(shell command -v uv),.uv/bin/uv)
 LOCK = $(UV) pip compile --quiet --universal --upgrade --no-annotate --no-header --python-version 3.10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-oldest lint lock docs setup clean
+.PHONY: help demo test test-fast test-oldest bench lint lock docs setup clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -26,6 +27,10 @@ test-oldest: setup  ## the shim's tests on the oldest Airflow and Kedro that it 
 	@$(PYTHON) tools/bootstrap.py oldest
 	if [ -e $(OLDEST)/ready ]; then $(OLDEST)/bin/python -m pytest -n auto shim/tests; fi
 
+bench:  ## measure what the README claims under "How fast it is"; the results are in build/bench.*
+	@$(PYTHON) tools/bootstrap.py bench
+	@$(BENCH)/bin/python shim/benchmarks
+
 lint: setup  ## ruff, mypy, and whether the shim's checksums are true
 	$(BIN)/python tools/checksums.py
 	$(BIN)/ruff check
@@ -33,7 +38,7 @@ lint: setup  ## ruff, mypy, and whether the shim's checksums are true
 	$(BIN)/mypy
 
 lock: setup  ## choose the newest versions that work and pin them in constraints*.txt
-	$(LOCK) --group pyproject.toml:dev --output-file constraints.txt
+	$(LOCK) --group pyproject.toml:bench --output-file constraints.txt
 	$(LOCK) --group pyproject.toml:oldest --output-file constraints-oldest.txt
 
 docs: setup  ## write docs/reference from the code
@@ -43,4 +48,4 @@ setup:
 	@$(PYTHON) tools/bootstrap.py
 
 clean:  ## remove all that make has made
-	rm -rf .venv $(OLDEST) .uv build
+	rm -rf .venv $(OLDEST) $(BENCH) .uv build

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from bootstrap import NEWEST, OLDEST, Venv, hash_of
+from bootstrap import BENCH, NEWEST, OLDEST, Venv, hash_of
 from scaffold import ROOT
 
 PRETENDING = (
@@ -17,7 +17,7 @@ PRETENDING = (
 )
 UV = """#!/bin/sh
 echo "$@" >> {0}/said
-mkdir -p {0}/.venv {0}/.venv-oldest
+mkdir -p {0}/.venv {0}/.venv-oldest {0}/.venv-bench
 """
 
 
@@ -78,6 +78,7 @@ def test_no_python_for_the_oldest_versions_leaves_out_their_tests_but_not_in_ci(
         ((), NEWEST, (3, 14, 0), "python3.13"),
         (("oldest",), OLDEST, (3, 11, 0), "python3.10"),
         (("oldest",), OLDEST, (3, 10, 0), sys.executable),
+        (("bench",), BENCH, (3, 12, 0), sys.executable),
     ],
 )
 def test_which_python_is_taken_and_what_is_installed(
@@ -112,7 +113,9 @@ def test_no_network(checkout: Path) -> None:
     assert not (checkout / ".venv/ready").exists()
 
 
-@pytest.mark.parametrize(("arguments", "venv"), [((), NEWEST), (("oldest",), OLDEST)])
+@pytest.mark.parametrize(
+    ("arguments", "venv"), [((), NEWEST), (("oldest",), OLDEST), (("bench",), BENCH)]
+)
 def test_what_is_ready_is_not_looked_at_again(
     checkout: Path, arguments: tuple[str, ...], venv: Venv
 ) -> None:

@@ -1,7 +1,7 @@
 """Install what `make` needs into this checkout: `.venv` and, where there is no uv, `.uv`.
 
 `bootstrap.py oldest` makes `.venv-oldest` instead, with the oldest Airflow and Kedro that the shim
-runs on.
+runs on; `bootstrap.py bench` makes `.venv-bench`, with what the shim is measured against.
 
 Runs on whatever Python is there, however old, to say so in words: no syntax here that is newer
 than Python 3.6. Nothing outside the checkout is changed but uv's own package cache.
@@ -51,10 +51,12 @@ OLDEST = Venv(
     (10, 11, 12),
     "Kedro 1.4 and Airflow 2.11",
 )
+BENCH = NEWEST._replace(name=".venv-bench", group="bench", holds="Kedro, Airflow, kedro-airflow")
+OTHERS = {"oldest": OLDEST, "bench": BENCH}
 
 
 def main() -> None:
-    venv = OLDEST if sys.argv[1:] == ["oldest"] else NEWEST
+    venv = OTHERS[sys.argv[1]] if sys.argv[1:] else NEWEST
     folder = os.path.join(ROOT, venv.name)
     ready = os.path.join(folder, "ready")
     fingerprint = hash_of(venv.sources)
@@ -92,7 +94,7 @@ def find_python(venv: Venv) -> str:
         "Install one of these, for example with your system's packages, and name it:"
         " make PYTHON=python3.12 ..."
     )
-    if venv is NEWEST or os.environ.get("CI"):
+    if venv is not OLDEST or os.environ.get("CI"):
         stop(problem, remedy)
     # What can be tested here is to be tested all the same.
     print("\n" + problem + " Their tests are left out.\n" + remedy + "\n")

@@ -52,10 +52,8 @@ def build_dags(project: Path) -> dict[str, DAG]:
     return {dag.dag_id: dag for dag in built if isinstance(dag, DAG)}
 
 
-def raise_problems(project: Path) -> None:
-    """Raise what is wrong with the project, for `dags/kedro_problems.py` to show in Airflow's UI.
-
-    It is a file of its own because Airflow drops all DAGs of a file that raises.
+def raise_problems(project: Path) -> Structure:
+    """Raise what is wrong with the project; return its structure if nothing is.
 
     Raises:
         BrokenProjectError: if pipelines could not be read, or cannot be DAGs.
@@ -68,6 +66,7 @@ def raise_problems(project: Path) -> None:
     refused = [f"  {dag}" for dag in built if isinstance(dag, KedroAstroError)]
     if problems := [*structure.problems, *refused]:
         raise BrokenProjectError(problems, kept=len(built) - len(refused))
+    return structure
 
 
 def _built(
@@ -119,7 +118,6 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure, project: Path) ->
         dag_id=plan.dag_id,
         dag_display_name=plan.dag_id if allowed else pipeline.name,
         doc_md=dag_doc(pipeline, alone, structure.left_out),
-        params={name: Param(**field) for name, field in fields.items()},
         # `kedro_dags.py` says which DAGs there are; `kedro_problems.py` builds them to see.
         auto_register=False,
         **arguments,
@@ -150,6 +148,8 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure, project: Path) ->
             )
     for task in plan.tasks:
         operators[task.task_id].set_upstream([operators[before] for before in task.upstream])
+    # Not before the tasks are made: each would copy all of them, twice, and serialize its copy.
+    dag.params.update({name: Param(**field) for name, field in fields.items()})
     return dag
 
 

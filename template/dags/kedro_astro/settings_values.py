@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from difflib import get_close_matches
 from typing import Any
 
 from kedro_astro.dotted import Callback
@@ -58,6 +57,9 @@ _REPR.maxstring = _REPR.maxother = 70
 
 def nearest(name: object, names: Iterable[str]) -> str:
     """Return "Did you mean x?" with the one of `names` most like `name`, or an empty text."""
+    # Not at the top: a parse of a project that is well has no need of it.
+    from difflib import get_close_matches
+
     close = get_close_matches(name[:100], list(names), 1) if isinstance(name, str) else []
     return f"Did you mean {close[0]}?" if close else ""
 

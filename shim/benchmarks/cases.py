@@ -1,0 +1,141 @@
+"""What is measured: the rows of the table that need no Airflow running."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import rivals
+from measure import ImportedAirflow, best, cpu, printed
+from report import Row
+
+KEDRO_ALONE = """
+import sys
+from pathlib import Path
+from kedro.framework.project import pipelines
+from kedro.framework.startup import bootstrap_project
+bootstrap_project(Path.cwd())
+assert dict(pipelines)
+"""
+DISCOVER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "dags")
+from kedro_astro.manifest import keep
+assert not keep(Path.cwd(), Path.cwd() / ".kedro-astro/measured.json").problems
+"""
+PER_NODE = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, "dags")
+from kedro_astro.project import prepare_kedro
+prepare_kedro()
+import kedro.framework.session
+from kedro_astro.manifest import keep
+start = time.process_time()
+assert not keep(Path.cwd(), Path.cwd() / ".kedro-astro/measured.json").problems
+print(time.process_time() - start)
+"""
+OURS = ("dags/kedro_dags.py", "dags/kedro_problems.py")
+"""Airflow parses both, each in a process of its own: a parse costs what the two cost together."""
+
+
+Sides = dict[str, Callable[[], float]]
+
+
+def parsing(airflow: ImportedAirflow, folder: Path) -> Iterator[Row]:
+    """Yield what it costs Airflow to import DAG files, every few seconds or minutes."""
+    for pipelines, nodes, times in (1, 9, 30), (5, 20, 20), (50, 20, 8):
+        project = rivals.many(folder / f"many_{pipelines}x{nodes}", pipelines, nodes)
+        planned = rivals.edges(project)
+        hand = rivals.write(project / "dags/by_hand.py", rivals.by_hand(planned))
+        sides: Sides = {
+            "ours": partial(_parse, airflow, project),
+            "theirs": partial(_parse, airflow, hand),
+        }
+        yield _ms(
+            f"parse, {pipelines * nodes:,} tasks", "the same by hand", best(sides, times), 1.3
+        )
+    yield from _memory(airflow, project, hand)
+    *_, wanted = planned
+    alone = rivals.write(project / "dags/one_by_hand.py", rivals.by_hand({wanted: planned[wanted]}))
+    sides = {
+        "ours": lambda: airflow.use(project / OURS[0], wanted)["cpu"],
+        "theirs": lambda: airflow.use(alone, wanted)["cpu"],
+    }
+    yield _ms(
+        f"a worker's parse, one DAG of {len(planned)}", "a file with that one", best(sides, 20), 1.3
+    )
+
+
+def _memory(airflow: ImportedAirflow, project: Path, hand: Path) -> Iterator[Row]:
+    """Yield the memory of the process that parses most: what a machine must have for it.
+
+    It is the whole process, and so for the most part Airflow itself.
+    """
+    used: Sides = {
+        "ours": lambda: max(airflow.use(project / name)["peak"] for name in OURS) / 2**20,
+        "theirs": lambda: airflow.use(hand)["peak"] / 2**20,
+    }
+    found = best(used, 5)
+    name, against = "memory of a parse, 1,000 tasks", "the same by hand"
+    yield Row(name, against, found["ours"], found["theirs"], "MB", 1.05)
+
+
+def against_kedro_airflow(airflow: ImportedAirflow, project: Path) -> Iterator[Row]:
+    """Yield the example's parse and one of its tasks, against what kedro-airflow makes of it."""
+    theirs = project / "dags/kedro_airflow.py"
+    # Its users install the project as a wheel.
+    src = [project / "src"]
+    rivals.edges(project)
+    parse: Sides = {
+        "ours": partial(_parse, airflow, project),
+        "theirs": lambda: airflow.use(theirs, sys_path=src)["cpu"],
+    }
+    yield _ms("parse, the example", "kedro-airflow's file", best(parse, 10), 0.33)
+    # The first task of both reads a CSV file and saves a pickle. Airflow is there before it, as it
+    # is in a worker; the parse of the file is part of it, because kedro-airflow's imports Kedro
+    # there and ours where the task runs.
+    task: Sides = {
+        "ours": lambda: airflow.use(project / OURS[0], "penguins", "select_measurements")["cpu"],
+        "theirs": lambda: airflow.use(theirs, "kedro_airflow", "select-measurements", src)["cpu"],
+    }
+    yield _ms("one task, cold process", "kedro-airflow's task function", best(task, 6), 0.45)
+
+
+def discovery(project: Path, folder: Path) -> Iterator[Row]:
+    """Yield what it costs to read a project, and how that grows with it."""
+    alone = {
+        "ours": _reading(project, DISCOVER),
+        "theirs": _reading(project, KEDRO_ALONE),
+    }
+    yield _ms("discovery, cold, the example", "importing the pipelines", best(alone, 6), 1.2)
+    # What a process costs before it has read a node is taken off both, or the fixed part, Kedro and
+    # a project of one node, would hide how the rest grows. What is left is compared for each node;
+    # a tenth is for the noise of a difference.
+    many = {
+        name: rivals.many(folder / f"discover_{count}", count, nodes)
+        for name, count, nodes in (("fixed", 1, 1), ("few", 10, 20), ("many", 100, 20))
+    }
+    found = best({name: partial(printed, PER_NODE, project) for name, project in many.items()}, 7)
+    each = {
+        "ours": (found["many"] - found["fixed"]) / (2000 - 1),
+        "theirs": (found["few"] - found["fixed"]) / (200 - 1),
+    }
+    yield _ms("discovery, each of 100 x 20 nodes", "each of 10 x 20 nodes", each, 1.1)
+
+
+def _parse(airflow: ImportedAirflow, where: Path) -> float:
+    """Return the CPU seconds of a parse: of a project's two files, or of a file by hand."""
+    files = [where / name for name in OURS] if where.is_dir() else [where]
+    return sum(airflow.use(file)["cpu"] for file in files)
+
+
+def _reading(project: Path, code: str) -> Callable[[], float]:
+    return lambda: cpu([sys.executable, "-W", "ignore", "-c", code], project)
+
+
+def _ms(name: str, against: str, found: dict[str, float], target: float) -> Row:
+    return Row(name, against, 1000 * found["ours"], 1000 * found["theirs"], "ms CPU", target)
