@@ -75,14 +75,13 @@ def probe(names: Sequence[str], room: int, each: float = EACH, whole: float = AL
     started = time.monotonic()
     end = started + whole
     found = Probe()
-    while True:
+    again = True
+    while again:
         left = [name for name in names if name not in found.bad]
         found.good, found.grown = [], 0
         again = _attempt(left, found, room, each, end)
-        if not again:
-            break
     if not found.too_large:
-        for name in left[len(found.good) :]:
+        for name in set(left) - {*found.good}:
             found.bad.setdefault(name, f"was not reached in {whole:.0f} s")
     found.seconds = time.monotonic() - started
     return found
@@ -217,7 +216,7 @@ def _marks(forks: list[int]) -> dict[str, object]:
         "replaces sys.excepthook": sys.excepthook,
         "changes logging": (root.level, [*root.handlers], root.manager.disable, disabled),
         "changes the working directory": os.getcwd(),
-        "changes how processes start": multiprocessing.get_start_method(allow_none=True),
+        "changes how processes start": multiprocessing.get_start_method(),
     }
 
 

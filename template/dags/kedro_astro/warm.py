@@ -133,13 +133,17 @@ def _different(libraries: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def _prepared() -> Iterator[None]:
-    """Let Kedro be imported, and leave no trace of it in the environment that tasks inherit."""
+    """Let Kedro be imported without a line in the log, and without a trace in the environment that
+    all tasks inherit."""
     names = ("KEDRO_LOGGING_CONFIG", "KEDRO_DISABLE_TELEMETRY")
     before = {name: os.environ.pop(name, None) for name in names}
+    disabled = logging.root.manager.disable
     prepare_kedro()
+    logging.disable(logging.INFO)
     try:
         yield
     finally:
+        logging.disable(disabled)
         for name, value in before.items():
             os.environ.pop(name, None)
             if value is not None:
