@@ -284,7 +284,7 @@ from airflow.listeners.listener import get_listener_manager
 listeners = get_listener_manager()
 shim = Path(sys.argv[1]) / "dags/kedro_astro/warm.py"
 def start(*argv):
-    sys.argv = argv
+    sys.argv = list(argv)
     listeners.hook.on_starting(component=None)
     print(flush=True)
 for component in ("dag-processor", "triggerer", "api-server", "celery", "standalone"):

@@ -216,7 +216,9 @@ def _marks(forks: list[int]) -> dict[str, object]:
         "replaces sys.excepthook": sys.excepthook,
         "changes logging": (root.level, [*root.handlers], root.manager.disable, disabled),
         "changes the working directory": os.getcwd(),
-        "changes how processes start": multiprocessing.get_start_method(),
+        # Not yet chosen is the default: to ask for a lock chooses that.
+        "changes how processes start": multiprocessing.get_start_method(allow_none=True)
+        or multiprocessing.get_all_start_methods()[0],
     }
 
 
