@@ -103,6 +103,7 @@ BAD = {
     "import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()": (
         "starts threads"
     ),
+    "import _thread, time\n_thread.start_new_thread(time.sleep, (60,))": "starts threads",
     "import os\nif os.fork() == 0: os._exit(0)\nos.wait()": "forks",
     "import os\nif os.fork(): os._exit(0)": "ends the process (status 0)",
     "import os\nos.fork()": "forks",

@@ -15,7 +15,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 @hookimpl
-def on_starting(component):
+def on_starting(component: object) -> None:
     """Warm up in a scheduler that starts: not in what it forks, and not in other components."""
     forked = multiprocessing.parent_process() is not None
     if sys.platform != "linux" or sys.argv[1:2] != ["scheduler"] or forked:

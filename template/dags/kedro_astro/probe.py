@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import NoReturn
 
 import psutil
@@ -209,7 +210,7 @@ def _marks(forks: list[int]) -> dict[str, object]:
     others = root.manager.loggerDict.items()
     disabled = [name for name, other in others if getattr(other, "disabled", False)]
     return {
-        "starts threads": threading.active_count(),
+        "starts threads": (threading.active_count(), _odd_threads()),
         "forks": len(forks),
         "leaves a process running": _has_children(),
         "sets signal handlers": [signal.getsignal(number) for number in SIGNALS],
@@ -220,6 +221,22 @@ def _marks(forks: list[int]) -> dict[str, object]:
         "changes how processes start": multiprocessing.get_start_method(allow_none=True)
         or multiprocessing.get_all_start_methods()[0],
     }
+
+
+def _odd_threads() -> int:
+    """Return how many threads there are that a fork would miss, beside Python's own.
+
+    OpenBLAS and jemalloc start some when they are loaded, stop them for a fork and start them again
+    behind it. OpenMP starts its own with the first work, and a fork waits for them for ever.
+    """
+    lines = Path("/proc/self/maps").read_text(errors="replace").splitlines()
+    pools = {line.split()[-1] for line in lines if "openblas" in line}
+    others = 0
+    for task in os.listdir("/proc/self/task"):
+        with suppress(OSError):  # It has just ended.
+            name = Path("/proc/self/task", task, "comm").read_text().strip()
+            others += name != "jemalloc_bg_thd"
+    return max(0, others - 1 - len(pools) * (len(os.sched_getaffinity(0)) - 1))
 
 
 def _has_children() -> bool:
