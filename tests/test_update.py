@@ -116,6 +116,7 @@ def test_what_you_deleted_stays_deleted(template: Releases, tmp_path: Path) -> N
     deleted = [
         *("README.md", "data/01_raw/penguins_raw.csv", "conf/base/parameters.yml", ".env"),
         *("tests/test_pipelines.py", "airflow_settings.yaml", "plugins/.gitkeep", NODES),
+        "plugins/kedro_astro_warm.py",
     ]
     for name in deleted:
         (project / name).unlink()
