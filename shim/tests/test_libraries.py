@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from kedro_astro.libraries import KEDRO, dataset_class, imported, requirements
+from kedro_astro.libraries import KEDRO, dataset_class, imported, plugins, requirements
 from kedro_astro.manifest import load
 from projects import CATALOG, SALES, MakeProject
 
@@ -88,10 +88,12 @@ def test_a_project_knows_its_libraries(make_project: MakeProject) -> None:
     assert libraries["yaml"] == f"PyYAML=={version('PyYAML')}"
     assert set(libraries) == {
         *KEDRO,
+        *plugins(),
         *("kedro.pipeline", "kedro.pipeline.node", "kedro.pipeline.pipeline", "yaml"),
         *("kedro_datasets.json:JSONDataset", "kedro_datasets.yaml:YAMLDataset"),
         "kedro_datasets.partitions:PartitionedDataset",
     }
+    assert "kedro_telemetry.plugin" in libraries
 
 
 def test_a_wrapped_dataset_without_a_type_is_no_problem(make_project: MakeProject) -> None:

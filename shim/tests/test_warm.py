@@ -179,17 +179,18 @@ def warm(
     executor: str = "LocalExecutor",
     interpreter: str = "same",
     before: str = "",
+    then: str = "",
 ) -> tuple[list[str], set[str], dict[str, str]]:
     """Warm up for a manifest; return the lines of the log, the modules, Kedro's environment.
 
     Args:
-        before: code that runs before that.
+        before, then: code that runs before and after that.
     """
     structure = Structure("shop", "Shop", "", (), {}, libraries=libraries)
     manifest = tmp_path / "compiled.json"
     manifest.write_text(json.dumps({"fingerprint": "", "structure": to_json(structure)}))
     env = {"KEDRO_ASTRO_MANIFEST": str(manifest), **env}
-    output = run(before + WARM, str(tmp_path), executor, interpreter, env=env)
+    output = run(f"{before}{WARM}{then}", str(tmp_path), executor, interpreter, env=env)
     *lines, last = output.splitlines()
     modules, environment = json.loads(last)
     environment.pop("KEDRO_ASTRO_MANIFEST")
@@ -220,6 +221,12 @@ def test_kedro_leaves_no_trace_in_the_process(tmp_path: Path, packages: Packages
     assert len(lines) == 1 and f": {len(KEDRO)} modules" in lines[0]
     assert {"kedro.framework.project", "kedro.runner"} <= modules and "rich" not in modules
     assert environment == {}
+
+
+def test_the_files_of_modules_are_known_to_inspect(tmp_path: Path, packages: Packages) -> None:
+    """Or each task finds them out when Kedro reads its settings, which takes longer than its rest."""
+    then = "import inspect; assert json.__file__ in inspect.modulesbyfile"
+    warm(tmp_path, packages(good=""), {"good": "good==1.0"}, then=then)
 
 
 def test_what_is_in_the_environment_stays(tmp_path: Path, packages: Packages) -> None:

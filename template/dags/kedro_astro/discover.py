@@ -13,7 +13,7 @@ from typing import Any
 from kedro_astro.catalog import check_entries, dataset_of, types_of, without_credentials
 from kedro_astro.diagnose import describe, describe_skipped
 from kedro_astro.errors import ConfigurationError, MissingEnvironmentError
-from kedro_astro.libraries import KEDRO, dataset_class, imported, requirements
+from kedro_astro.libraries import KEDRO, dataset_class, imported, plugins, requirements
 from kedro_astro.parameters import for_form
 from kedro_astro.plan import dag_id
 from kedro_astro.project import kedro_env, prepare_kedro, relative
@@ -219,7 +219,7 @@ def _libraries(source: Path, names: Iterable[str], resolver: Any) -> dict[str, s
     kinds = {kind for name in names for kind in types_of(resolver.resolve_pattern(name))}
     classes = [found for kind in kinds if (found := dataset_class(kind))]
     written = {name for file in own for name in imported(file.read_bytes())}
-    return requirements([*KEDRO, *classes, *written])
+    return requirements([*KEDRO, *plugins(), *classes, *written])
 
 
 def _section(loader: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import ast
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.metadata import distributions
+from importlib.metadata import distributions, entry_points
 from pathlib import Path
 
 KEDRO = (
@@ -48,6 +48,11 @@ def imported(source: str | bytes) -> set[str]:
         else:
             nodes += ast.iter_child_nodes(node)
     return names
+
+
+def plugins() -> list[str]:
+    """Return the modules of installed Kedro plugins with hooks, which each session imports."""
+    return [point.module for point in entry_points(group="kedro.hooks")]
 
 
 def dataset_class(kind: str) -> str | None:
