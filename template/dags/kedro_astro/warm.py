@@ -100,8 +100,8 @@ def _warm(project: Path) -> None:
                 warm += 1
             except (Exception, SystemExit) as error:
                 cold[name] = reason_of(error)
-    # Kedro's settings look at the stack. For that `inspect` finds out the file of every module, once
-    # in a process; in each task that would be a tenth of a second.
+    # Kedro's settings look at the stack, for which `inspect` finds out the file of every module: a
+    # tenth of a second in each task, were it not known by then.
     inspect.stack()
     gc.collect()
     log.info(
