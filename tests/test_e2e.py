@@ -76,6 +76,11 @@ seasons:
   retry_delay: 0
 """
 SECRETS = {kind: f"hunter2-{kind}" for kind in ("file", "environment", "connection", "printed")}
+PLUGIN = """
+from airflow.plugins_manager import AirflowPlugin
+class Mine(AirflowPlugin):
+    name = "mine"
+"""
 LEAKY = """
 from kedro.io import AbstractDataset
 class LeakyDataset(AbstractDataset):
@@ -95,7 +100,9 @@ class LeakyDataset(AbstractDataset):
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of its own, in a folder with a name that quoting has to survive."""
     folder = tmp_path_factory.mktemp("e2e") / 'Zoë\'s "penguins"'
-    return scaffold(folder, project_name="Penguins", package_name="penguins")
+    project = scaffold(folder, project_name="Penguins", package_name="penguins")
+    (project / "plugins/mine.py").write_text(PLUGIN)
+    return project
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +144,17 @@ def events(log: list) -> list[dict]:
 def test_one_dag_for_each_pipeline(airflow: Airflow) -> None:
     assert airflow.dag_ids() == DAGS
     assert airflow.import_errors() == []
+
+
+def test_plugins_are_loaded_yours_as_well(airflow: Airflow) -> None:
+    names = {plugin["name"] for plugin in airflow.get("plugins")["plugins"]}
+    assert {"kedro_astro_warm", "mine"} <= names
+
+
+def test_tasks_start_warm(airflow: Airflow) -> None:
+    """The scheduler has what the example needs, says so in one line, and left nothing cold."""
+    (line,) = [x for x in airflow.log.read_text().splitlines() if "[kedro_astro.warm]" in x]
+    assert line.startswith("scheduler") and "Tasks start warm: " in line
 
 
 def test_nodes_that_share_memory_share_a_task(airflow: Airflow, first_run: str) -> None:
@@ -459,6 +477,18 @@ def test_a_new_pipeline_folder_is_a_new_dag(airflow: Airflow, project: Path) -> 
     # The number of birds was declared nowhere and is still an int in the next task.
     kept = airflow.saved("penguins.counting", run_id, "counting_node")["counting_result"]
     assert pickle.loads((project / str(kept["location"])).read_bytes()) == 333
+
+
+def test_an_edit_counts_from_the_next_task_on(airflow: Airflow, project: Path) -> None:
+    """The libraries of a task are those of the scheduler; your code never is."""
+    nodes = add_pipeline(project, "edited", "return 'before'")
+    airflow.wait_for("the new DAG", lambda: "penguins.edited" in airflow.dag_ids())
+    for text in ("before", "after"):
+        nodes.write_text(nodes.read_text().replace("before", text))
+        run_id = airflow.trigger("penguins.edited")
+        assert airflow.wait_for_run("penguins.edited", run_id) == "success"
+        kept = airflow.saved("penguins.edited", run_id, "edited_node")["edited_result"]
+        assert pickle.loads((project / str(kept["location"])).read_bytes()) == text
 
 
 def test_a_broken_pipeline_is_shown_and_takes_no_dag_with_it(

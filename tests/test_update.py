@@ -75,7 +75,8 @@ def test_every_release_of_this_repository_can_be_updated_from(tmp_path: Path) ->
 
 
 SEEDS = (
-    *("README.md", "src/", "conf/", "data/", "tests/test_pipelines.py", "include/", "plugins/"),
+    *("README.md", "src/", "conf/", "data/", "tests/test_pipelines.py", "include/"),
+    "plugins/.gitkeep",
     *(".env", "airflow_settings.yaml"),
 )
 """What a copy writes once; every update leaves it alone."""
@@ -115,6 +116,7 @@ def test_what_you_deleted_stays_deleted(template: Releases, tmp_path: Path) -> N
     deleted = [
         *("README.md", "data/01_raw/penguins_raw.csv", "conf/base/parameters.yml", ".env"),
         *("tests/test_pipelines.py", "airflow_settings.yaml", "plugins/.gitkeep", NODES),
+        "plugins/kedro_astro_warm.py",
     ]
     for name in deleted:
         (project / name).unlink()
@@ -124,6 +126,26 @@ def test_what_you_deleted_stays_deleted(template: Releases, tmp_path: Path) -> N
     template.update(project)
     assert not [name for name in deleted if (project / name).exists()]
     assert not (project / "src/penguins/pipelines/data_science").exists()
+
+
+def test_a_new_plugin_of_the_template_comes_beside_your_own(tmp_path: Path) -> None:
+    """`plugins/` is yours, but for what is called kedro_astro there."""
+    template = Releases(tmp_path / "template")
+    plugin = template.path / "template/plugins/kedro_astro_warm.py"
+    text = plugin.read_text()
+    plugin.unlink()
+    template.release("0.1.0")
+    project = template.copy(tmp_path / "p", **PENGUINS)
+    (project / "plugins/.gitkeep").unlink()
+    mine = project / "plugins/mine.py"
+    mine.write_text("# mine\n")
+    commit(project, "mine")
+    plugin.write_text(text)
+    template.release("0.2.0")
+    template.update(project)
+    assert sorted(path.name for path in (project / "plugins").iterdir()) == [plugin.name, mine.name]
+    assert (project / "plugins" / plugin.name).read_text() == text
+    assert mine.read_text() == "# mine\n"
 
 
 def test_files_that_git_ignores_are_not_touched(template: Releases, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,15 @@ def dataset_of(name: str, resolver: CatalogConfigResolver, project: Path) -> Dat
         location=_location(config, project),
         versioned=bool(config.get("versioned")),
     )
+
+
+def types_of(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the types in an entry: its own, and that of a dataset which it wraps."""
+    kind, inner = config.get("type"), config.get("dataset")
+    if isinstance(kind, str) and kind:
+        yield kind
+    if inner is not None:
+        yield from types_of(inner if isinstance(inner, Mapping) else {"type": inner})
 
 
 def _in_memory(config: Mapping[str, Any]) -> bool:

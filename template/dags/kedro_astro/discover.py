@@ -7,13 +7,14 @@ import importlib.util
 import inspect
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kedro_astro.catalog import check_entries, dataset_of, without_credentials
+from kedro_astro.catalog import check_entries, dataset_of, types_of, without_credentials
 from kedro_astro.diagnose import describe, describe_skipped
 from kedro_astro.errors import ConfigurationError, MissingEnvironmentError, NoKedroError
+from kedro_astro.libraries import KEDRO, dataset_class, imported, plugins, requirements
 from kedro_astro.parameters import for_form
 from kedro_astro.plan import dag_id
 from kedro_astro.project import PYTHON, kedro_env, prepare_kedro, relative
@@ -97,6 +98,7 @@ def _read(project: Path, env: str | None) -> Structure:
         parameters=parameters,
         left_out=left_out,
         no_credentials=_no_credentials(written, loader),
+        libraries=_libraries(metadata.source_dir, names, resolver),
         settings=settings_,
         sources=(relative(metadata.source_dir, project), settings.CONF_SOURCE, "pyproject.toml"),
         problems=(*broken, *wrong),
@@ -208,6 +210,17 @@ def _by_itself(name: str) -> Any | None:
 
 def _same_nodes(one: Any | None, other: Any) -> bool:
     return one is not None and set(one.nodes) == set(other.nodes)
+
+
+def _libraries(source: Path, names: Iterable[str], resolver: Any) -> dict[str, str]:
+    """Return which third-party modules tasks import: the project's modules that are loaded now say
+    so, and the types of its datasets."""
+    loaded = [Path(file) for m in [*sys.modules.values()] if (file := getattr(m, "__file__", None))]
+    own = [file for file in loaded if file.suffix == ".py" and file.is_relative_to(source)]
+    kinds = {kind for name in names for kind in types_of(resolver.resolve_pattern(name))}
+    classes = [found for kind in kinds if (found := dataset_class(kind))]
+    written = {name for file in own for name in imported(file.read_bytes())}
+    return requirements([*KEDRO, *plugins(), *classes, *written])
 
 
 def _section(loader: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -113,6 +113,7 @@ def _environment(
     kept.pop("AIRFLOW_CONFIG", None)
     settings = {
         "CORE__DAGS_FOLDER": project / "dags",
+        "CORE__PLUGINS_FOLDER": project / "plugins",
         "CORE__LOAD_EXAMPLES": False,
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": 4,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-FORMAT = 4
+FORMAT = 5
 """Version of the JSON; a manifest of another format is read as if it were not there."""
 
 RUN_PARAMETER = "airflow_run"
@@ -97,6 +97,8 @@ class Structure:
             not in it.
         no_credentials: by catalog entry, the credentials that it names and the environment lacks.
         left_out: why a trigger form cannot hold a parameter, by its dotted name.
+        libraries: third-party modules that tasks import, each with what it was of, such as
+            `scikit-learn==1.7.2`, see `libraries.requirements`.
         settings: what `airflow.yml` says, as `settings.normalise` returns it; None if it cannot be
             used.
         sources: the files and folders it was read from, relative to the project.
@@ -111,6 +113,7 @@ class Structure:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     no_credentials: Mapping[str, str] = field(default_factory=dict)
+    libraries: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] | None = field(default_factory=dict)
     sources: tuple[str, ...] = SOURCES
     problems: tuple[str, ...] = ()
@@ -147,6 +150,7 @@ def from_json(data: Mapping[str, Any]) -> Structure:
             parameters=data["parameters"],
             left_out=data["left_out"],
             no_credentials=data["no_credentials"],
+            libraries=data["libraries"],
             settings=data["settings"],
             sources=tuple(data["sources"]),
             problems=tuple(data["problems"]),
