@@ -94,7 +94,7 @@ def test_the_image_compiles_the_manifest_from_what_dockerignore_leaves(
     shutil.rmtree(context / "conf/local")
     (line,) = re.findall(r"^RUN (.+ compile)$", (penguins / "Dockerfile").read_text(), re.MULTILINE)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    manifest = tmp_path / "manifest.json"
+    manifest = tmp_path / "manifest.jsonl"
     env = {"PATH": path, "KEDRO_ASTRO_MANIFEST": str(manifest)}
     assert "4 pipelines of Penguins" in succeed(["sh", "-c", line], context, env)
     assert manifest.is_file()

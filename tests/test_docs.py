@@ -58,7 +58,7 @@ ELSEWHERE = {
 
 MADE = """
 .astro/standalone
-.kedro-astro/manifest.json .kedro-astro/airflow .kedro-astro/airflow/standalone.log
+.kedro-astro/manifest.jsonl .kedro-astro/airflow .kedro-astro/airflow/standalone.log
 conf/**/*credentials* conf/airflow/credentials.yml conf/local/credentials.yml conf/logging.yml
 dags/my_project_dag.py data/06_models/classifier.pickle data/08_reporting/island_counts.json
 data/08_reporting/metrics.json data/08_reporting/penguin_plot.png requirements-kedro.txt
@@ -344,9 +344,9 @@ def shown_settings(folder: Path, fresh: Path) -> Iterator[tuple[Block, Structure
 
 
 def structure_of(project: Path) -> Structure:
-    manifest = project / "manifest.json"
+    manifest = project / "manifest.jsonl"
     succeed(python("dags/kedro_astro", "compile", manifest), project)
-    return from_json(json.loads(manifest.read_bytes())["structure"])
+    return from_json(json.loads(manifest.read_bytes().splitlines()[1]))
 
 
 @pytest.fixture(scope="session")
@@ -386,9 +386,11 @@ BUILD = """
 import json, sys
 from pathlib import Path
 from kedro_astro import dags
+from kedro_astro.manifest import Manifest
+from kedro_astro.reading import to_lines
 from kedro_astro.structure import from_json
 for place, structure in json.load(sys.stdin):
-    dags.load = lambda project, patience: from_json(structure)
+    dags.read = lambda project, patience: Manifest(to_lines(from_json(structure), ""))
     try:
         dags.raise_problems(Path.cwd())
     except Exception as error:

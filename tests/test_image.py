@@ -134,10 +134,10 @@ def test_a_deploy_of_a_newer_shim_alone_says_what_else_to_deploy(
     image: str, project: Path, tmp_path: Path
 ) -> None:
     dags = shutil.copytree(project / "dags", tmp_path / "dags")
-    structure = dags / "kedro_astro/structure.py"
-    before = structure.read_text()
-    structure.write_text(re.sub(r"(?m)^FORMAT = \d+", "FORMAT = 9999", before))
-    assert structure.read_text() != before
+    manifest = dags / "kedro_astro/manifest.py"
+    before = manifest.read_text()
+    manifest.write_text(re.sub(r"(?m)^FORMAT = \d+", "FORMAT = 9999", before))
+    assert manifest.read_text() != before
     dag_ids, errors = parse(image, dags)
     assert dag_ids == []
     assert "`astro deploy` without --dags" in errors

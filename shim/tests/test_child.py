@@ -45,7 +45,7 @@ def session(make_project: MakeProject, body: str, **files: str) -> Session:
     """Make a project whose one node does what `body` says, and the session that runs it."""
     pipeline = {"src/shop/pipelines/sales/__init__.py": NODE.format(body.strip())}
     project = make_project({**pipeline, "data/raw.json": "21", **files})
-    return Session(str(project), "sales", True, ("first",), "2026-01-01T00.00.00.000Z")
+    return Session(str(project), "sales", ("sales",), ("first",), "2026-01-01T00.00.00.000Z")
 
 
 def total(wanted: Session) -> object:
@@ -187,7 +187,7 @@ def test_it_ends_with_its_parent(make_project: MakeProject, no_airflow: str) -> 
     code = (
         "import json, sys; from kedro_astro.child import Child; "
         "from kedro_astro.run import Session; "
-        "Child(sys.argv[1], Session(**json.loads(sys.argv[2]))).run(print)"
+        "Child(sys.argv[1], Session.of(json.loads(sys.argv[2]))).run(print)"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", code, no_airflow, json.dumps(vars(wanted))],

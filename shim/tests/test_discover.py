@@ -142,7 +142,7 @@ def test_the_other_pipelines_are_read_when_one_is_broken(make_project: MakeProje
     (problem,) = structure.problems
     assert "in src/shop/pipelines/more/__init__.py:1" in problem
 
-    (project / ".kedro-astro/manifest.json").unlink()
+    (project / ".kedro-astro/manifest.jsonl").unlink()
     assert [p.name for p in load(project).pipelines] == ["sales"]
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from kedro_astro import manifest
 from kedro_astro.errors import ManifestError
-from kedro_astro.manifest import COMPILED, STILL_READING, keep, load
+from kedro_astro.manifest import COMPILED, STILL_READING, kept_at, load
+from kedro_astro.reading import keep
 from kedro_astro.structure import from_json, to_json
 from projects import CATALOG, SALES, MakeProject
 
@@ -79,7 +80,7 @@ def test_data_and_caches_are_no_sources(project: Path, readings: Path) -> None:
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"structure": {}}', '{"fingerprint": 1}'])
 def test_a_damaged_manifest_is_read_anew(project: Path, readings: Path, damage: str) -> None:
     good = load(project)
-    (project / ".kedro-astro/manifest.json").write_text(damage)
+    (project / ".kedro-astro/manifest.jsonl").write_text(damage)
     assert load(project) == good
     assert count(readings) == 2
 
@@ -137,10 +138,10 @@ def compiled(project: Path, path: Path) -> subprocess.CompletedProcess[str]:
 def test_a_compiled_manifest_is_trusted(
     project: Path, readings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "manifest.json"
+    path = tmp_path / "manifest.jsonl"
     done = compiled(project, path)
     assert done.returncode == 0 and "2 pipelines of Shop" in done.stdout
-    good = from_json(json.loads(path.read_bytes())["structure"])
+    good = kept_at(path).structure()
     (project / "src/shop/pipelines/sales/__init__.py").write_text("x = (")
     monkeypatch.setenv("KEDRO_ASTRO_MANIFEST", str(path))
     assert load(project) == good
@@ -149,17 +150,17 @@ def test_a_compiled_manifest_is_trusted(
 
 def test_a_broken_project_does_not_compile(project: Path, tmp_path: Path) -> None:
     (project / "src/shop/pipelines/sales/__init__.py").write_text("x = (")
-    done = compiled(project, tmp_path / "manifest.json")
+    done = compiled(project, tmp_path / "manifest.jsonl")
     assert done.returncode == 1
     assert "in src/shop/pipelines/sales/__init__.py:1" in done.stderr
-    assert "Traceback" not in done.stderr and not (tmp_path / "manifest.json").exists()
+    assert "Traceback" not in done.stderr and not (tmp_path / "manifest.jsonl").exists()
 
 
-@pytest.mark.parametrize("content", [None, "{", '{"structure": {"format": 99}}'])
+@pytest.mark.parametrize("content", [None, "{", '{"format": 99}', '{"format": 6}', "[]"])
 def test_a_compiled_manifest_that_is_none_is_said(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
 ) -> None:
-    path = tmp_path / "manifest.json"
+    path = tmp_path / "manifest.jsonl"
     if content is not None:
         path.write_text(content)
     monkeypatch.setenv("KEDRO_ASTRO_MANIFEST", str(path))

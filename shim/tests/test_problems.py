@@ -53,7 +53,7 @@ def test_a_compiled_manifest_is_looked_at_once(make_project: MakeProject, tmp_pa
     project = make_project()
     compiled = tmp_path / "compiled.json"
     manifest.load(project)
-    content = (manifest.cache_folder(project) / "manifest.json").read_text()
+    content = (manifest.cache_folder(project) / "manifest.jsonl").read_text()
     compiled.write_text(content)
     env = {manifest.COMPILED: str(compiled)}
     assert [look(project, **env), look(project, **env)] == [(True, ""), (False, "")]

@@ -17,7 +17,7 @@ RUN = """
 import json, logging, sys
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
 from kedro_astro.run import Session, run
-run(Session(sys.argv[1], **json.loads(sys.argv[2])))
+run(Session.of({"project": sys.argv[1], **json.loads(sys.argv[2])}))
 """
 PARAMETERS = """
 from kedro.pipeline import node, pipeline
@@ -46,7 +46,7 @@ HOOKS = (Tell(),)
 
 
 def run(project: Path, **given: Any) -> subprocess.CompletedProcess[str]:
-    given = {"nodes": ["first", "second"], "alone": True, **given}
+    given = {"nodes": ["first", "second"], "load": ["sales"], **given}
     given = {"pipeline": "sales", "run_id": "2026-01-01T00.00.00.000Z", **given}
     return subprocess.run(
         [sys.executable, "-c", RUN, str(project), json.dumps(given)],
@@ -66,9 +66,9 @@ def project(make_project: MakeProject) -> Path:
     return make_project({"data/raw.json": "21"})
 
 
-@pytest.mark.parametrize("alone", [True, False])
-def test_nodes_run_and_save_under_the_version(project: Path, alone: bool) -> None:
-    done = run(project, alone=alone)
+@pytest.mark.parametrize("load", [["sales"], []])
+def test_nodes_run_and_save_under_the_version(project: Path, load: list[str]) -> None:
+    done = run(project, load=load)
     assert done.returncode == 0, done.stderr
     assert total(project) == 84
 
@@ -94,7 +94,7 @@ def test_runtime_params_reach_nested_parameters(make_project: MakeProject) -> No
 def test_a_pipeline_that_is_no_folder(make_project: MakeProject) -> None:
     registry = REGISTRY.replace("return", 'pipelines["all of it"] = pipelines["sales"]\n    return')
     project = make_project({"src/shop/pipeline_registry.py": registry, "data/raw.json": "21"})
-    assert run(project, pipeline="all of it", alone=False).returncode == 0
+    assert run(project, pipeline="all of it", load=[]).returncode == 0
     assert total(project) == 84
 
 
@@ -109,7 +109,7 @@ def test_a_config_loader_of_the_projects_own(make_project: MakeProject) -> None:
     CONFIG_LOADER_CLASS = Loader
     """
     project = make_project({"src/shop/settings.py": loader, "data/raw.json": "21"})
-    done = run(project, pipeline="__default__", alone=False)
+    done = run(project, pipeline="__default__", load=[])
     assert done.returncode == 0, done.stderr
 
 

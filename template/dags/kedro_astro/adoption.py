@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from kedro_astro.project import OWN_REQUIREMENTS
 
 COMPILE = """\
-ENV KEDRO_ASTRO_MANIFEST=/usr/local/airflow/.kedro-astro/manifest.json
+ENV KEDRO_ASTRO_MANIFEST=/usr/local/airflow/.kedro-astro/manifest.jsonl
 RUN PYTHONPATH=dags python -m kedro_astro compile"""
 
 OWN_PYTHON = """\

@@ -197,7 +197,7 @@ def main(fd: int) -> None:
     threading.Thread(target=_end_with_parent, args=[received], daemon=True).start()
     _log_to(parent, wanted["level"])
     try:
-        run(Session(**wanted["session"]), lambda secret: _send(parent, {"mask": secret}))
+        run(Session.of(wanted["session"]), lambda secret: _send(parent, {"mask": secret}))
     except BaseException as error:
         what = f"{type(error).__name__}: {error}"
         _send(parent, {"error": what, "traceback": traceback.format_exc().strip()})

@@ -143,7 +143,8 @@ def compile(manifest: Path | None) -> None:
     is an error: use this while you build an image.
     """
     from kedro_astro.errors import BrokenProjectError
-    from kedro_astro.manifest import COMPILED, keep
+    from kedro_astro.manifest import COMPILED
+    from kedro_astro.reading import keep
     from kedro_astro.show import count
 
     path = manifest or (Path(named) if (named := os.environ.get(COMPILED)) else None)

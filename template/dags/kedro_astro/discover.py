@@ -164,10 +164,11 @@ def _registered(project: Path, package: str) -> tuple[tuple[Pipeline, ...], tupl
     for name, pipeline in folders.items():
         if broken and pipeline is not None:
             found.setdefault(name, pipeline)
+    homes = _homes(folders)
     return tuple(
         Pipeline(
             name=name,
-            nodes=tuple(_node(node) for node in pipeline.nodes),
+            nodes=tuple(_node(node, homes) for node in pipeline.nodes),
             doc=_doc(sys.modules.get(f"{package}.pipelines.{name}")),
             alone=_same_nodes(folders.get(name), pipeline),
         )
@@ -256,8 +257,21 @@ def _no_credentials(catalog: Mapping[str, Any], loader: Mapping[str, Any]) -> di
     return {name: key for name, key in named.items() if isinstance(key, str) and key not in there}
 
 
-def _node(node: Any) -> Node:
+def _homes(folders: Mapping[str, Any | None]) -> dict[Any, tuple[str, Any]]:
+    """Return by node the smallest pipeline that Kedro can load by itself and that has it, and the
+    node as it is there: to Kedro nodes with other functions may be the same."""
+    found = [(len(pipeline.nodes), name) for name, pipeline in folders.items() if pipeline]
+    homes: dict[Any, tuple[str, Any]] = {}
+    for _, name in sorted(found):
+        for node in folders[name].nodes:  # type: ignore[union-attr]
+            homes.setdefault(node, (name, node))
+    return homes
+
+
+def _node(node: Any, homes: Mapping[Any, tuple[str, Any]]) -> Node:
+    home, same = homes.get(node, ("", None))
     return Node(
+        home=home if same is not None and same.func is node.func else "",
         name=node.name,
         inputs=tuple(node.inputs),
         outputs=tuple(node.outputs),

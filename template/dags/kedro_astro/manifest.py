@@ -1,79 +1,144 @@
-"""Where the structure is kept, and when what is kept is still true.
+"""Where what is known of the project is kept, and when that is still true.
 
-In an image the manifest is compiled while the image is built; `KEDRO_ASTRO_MANIFEST` names it and
-it is trusted without a look at the sources. Anywhere else a fingerprint of the sources decides,
-and a miss reads the project again in a process of its own.
+The manifest is a file of JSON lines: a header, the structure, and the blueprint of each DAG. In an
+image it is compiled while the image is built; `KEDRO_ASTRO_MANIFEST` names it and it is trusted
+without a look at the sources. Anywhere else a fingerprint of the sources decides, and after a miss
+the project is read anew, see `reading`.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import TYPE_CHECKING
 
 from kedro_astro.errors import ManifestError
 from kedro_astro.project import CACHE, SHIM, kedro_env, own_python
-from kedro_astro.structure import SOURCES, Structure, from_json, nothing, to_json
+
+if TYPE_CHECKING:
+    from kedro_astro.blueprint import Blueprint
+    from kedro_astro.structure import Structure
+
+FORMAT = 6
+"""Version of the file; a manifest of another format is read as if it were not there."""
 
 COMPILED = "KEDRO_ASTRO_MANIFEST"
+NAME = "manifest.jsonl"
 STILL_READING = "still reading"
 
 
-def load(project: Path, patience: float | None = None) -> Structure:
-    """Return the project's structure, read again only if the sources changed.
+class Manifest:
+    """What is known of a project.
+
+    Args:
+        lines: of the file.
+        still_reading: whether a newer state of the project is being read.
+
+    Attributes:
+        fingerprint: of the sources that it was made of.
+        env: the Kedro environment, or empty.
+        sources: the files and folders that it was made of, relative to the project.
+        problems: what could not be read or cannot be a DAG, and where; empty when all is well.
+
+    Raises:
+        ValueError: if they are no manifest of this format.
+    """
+
+    def __init__(self, lines: Sequence[bytes], still_reading: bool = False) -> None:
+        header = json.loads(lines[0]) if lines else None
+        if not isinstance(header, dict) or header.get("format") != FORMAT:
+            raise ValueError(f"no manifest of the format {FORMAT}")
+        if len(lines) < 2 + len(header["dags"]):
+            raise ValueError("its end is missing")
+        self._lines = lines
+        self._dags: list[str] = header["dags"]
+        self.fingerprint: str = header["fingerprint"]
+        self.env: str = header["env"]
+        self.sources: tuple[str, ...] = tuple(header["sources"])
+        self.problems: tuple[str, ...] = tuple(header["problems"])
+        self.still_reading = still_reading
+
+    def structure(self) -> Structure:
+        """Return the project's structure.
+
+        Raises:
+            ValueError: if it is damaged.
+        """
+        from kedro_astro.structure import from_json
+
+        return from_json(json.loads(self._lines[1]))
+
+    def blueprints(self, wanted: str | None = None) -> Iterator[Blueprint]:
+        """Yield the blueprint of each DAG, or of the one with the id `wanted`."""
+        for dag_id, line in zip(self._dags, self._lines[2:], strict=False):
+            if wanted in (None, dag_id):
+                yield json.loads(line)
+
+    def fresh(self, project: Path) -> bool:
+        """Whether the sources are as they were."""
+        return self.fingerprint == sources_fingerprint(project, self.sources)
+
+    def superseded(self) -> Manifest:
+        """Return the same while a newer state of the project is being read."""
+        return Manifest(self._lines, still_reading=True)
+
+
+def read(project: Path, patience: Callable[[], float] | None = None) -> Manifest:
+    """Return what is known of the project, which is read again only if the sources changed.
+
+    Pipelines that cannot be read are as they were when they last could, and the reason is in the
+    manifest's `problems`. If a reading takes longer than `patience` the manifest is the last one
+    and `still_reading`; the reading goes on in the background.
 
     Args:
         project: the folder that holds `pyproject.toml`.
-        patience: seconds to wait for a reading, forever if None.
-
-    Returns:
-        The structure. Pipelines that cannot be read are as they were when they last could, and
-        the reason is in its `problems`. If a reading takes longer than `patience` that is the last
-        structure with `STILL_READING` as its problem; the reading goes on in the background.
+        patience: returns the seconds to wait for a reading; forever if None.
 
     Raises:
         ManifestError: if `KEDRO_ASTRO_MANIFEST` names a file that is no manifest.
+        InterpreterError: if there is none where `KEDRO_ASTRO_PYTHON` says.
     """
     if compiled := os.environ.get(COMPILED):
-        return _read_compiled(Path(compiled), kedro_env(project))
-    path = cache_folder(project) / "manifest.json"
-    if structure := _read_fresh(path, project):
-        return structure
-    end = None if patience is None else time.monotonic() + patience
-    with path.with_name("lock").open("w") as lock:
-        # Somebody else may have read the project while we waited.
-        if _acquire(lock, end) and not (structure := _read_fresh(path, project)):
-            structure = _read_in_background(project, path, lock, end)
-    return structure or _with_last_good(nothing(STILL_READING), _kept(path)[1])
+        return _compiled(Path(compiled), kedro_env(project))
+    path = cache_folder(project) / NAME
+    kept = kept_at(path)
+    if kept and kept.fresh(project):
+        return kept
+    from kedro_astro.reading import read_anew
+
+    return read_anew(project, path, patience and patience())
 
 
-def keep(project: Path, path: Path) -> Structure:
-    """Read the project in this process and keep the structure at `path`. Imports Kedro.
+def load(project: Path, patience: float | None = None) -> Structure:
+    """Return the project's structure.
+
+    Its `problems` are those of the reading alone: `plan` says which pipelines cannot be DAGs.
 
     Args:
         project: the folder that holds `pyproject.toml`.
-        path: the manifest's file; it is replaced at once or not at all.
-    """
-    from kedro_astro.discover import discover
+        patience: seconds to wait for a reading; forever if None.
 
-    _, kept = _kept(path)
-    sources = kept.sources if kept else SOURCES
-    # Taken before the reading: an edit made meanwhile makes the manifest stale, not wrong.
-    fingerprint = sources_fingerprint(project, sources)
-    structure = _with_last_good(discover(project), kept)
-    if structure.sources != sources:
-        fingerprint = sources_fingerprint(project, structure.sources)
-    _write(path, {"fingerprint": fingerprint, "structure": to_json(structure)})
-    return structure
+    Raises:
+        KedroAstroError: as `read` does.
+    """
+    from dataclasses import replace
+
+    manifest = read(project, None if patience is None else lambda: patience)
+    structure = manifest.structure()
+    return replace(structure, problems=(STILL_READING,)) if manifest.still_reading else structure
+
+
+def kept_at(path: Path) -> Manifest | None:
+    """Return the manifest in a file; a damaged one is as good as none."""
+    try:
+        return Manifest(path.read_bytes().splitlines())
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def cache_folder(project: Path) -> Path:
@@ -133,130 +198,14 @@ def _stats(path: str) -> list[tuple[str, int, int]]:
     return sorted(found)
 
 
-def _read_compiled(path: Path, env: str | None) -> Structure:
+def _compiled(path: Path, env: str | None) -> Manifest:
     try:
-        structure = _read(path)[1]
+        manifest = Manifest(path.read_bytes().splitlines())
     except OSError as error:
         raise ManifestError(path, error.strerror or "it cannot be read") from error
-    except ValueError as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ManifestError(path, f"it is damaged or of another version ({error})") from error
-    if structure.env != (env or ""):
-        reason = f"it is of the Kedro environment {structure.env!r}, and tasks would run in {env!r}"
+    if manifest.env != (env or ""):
+        reason = f"it is of the Kedro environment {manifest.env!r}, and tasks would run in {env!r}"
         raise ManifestError(path, reason)
-    return structure
-
-
-def _read_fresh(path: Path, project: Path) -> Structure | None:
-    """Return the kept structure if it is true of the sources as they are now."""
-    fingerprint, kept = _kept(path)
-    if kept and fingerprint == sources_fingerprint(project, kept.sources):
-        return kept
-    return None
-
-
-def _kept(path: Path) -> tuple[str, Structure | None]:
-    """Return what is kept at `path`; a damaged file is as good as none."""
-    try:
-        return _read(path)
-    except (OSError, ValueError):
-        return "", None
-
-
-def _read(path: Path) -> tuple[str, Structure]:
-    """Return the fingerprint and the structure in a manifest file.
-
-    Raises:
-        OSError: if the file cannot be read.
-        ValueError: if it holds no manifest of this format.
-    """
-    content = json.loads(path.read_bytes())
-    try:
-        return str(content["fingerprint"]), from_json(content["structure"])
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"no manifest: {error!r}") from error
-
-
-def _with_last_good(structure: Structure, kept: Structure | None) -> Structure:
-    """Fill what a broken project lacks from the structure of the last time it was whole."""
-    if structure.settings is None:
-        structure = replace(structure, settings=kept.settings if kept else {})
-    if not structure.problems or kept is None:
-        return structure
-    if not structure.pipelines:
-        return replace(kept, problems=structure.problems)
-    fresh = {pipeline.name for pipeline in structure.pipelines}
-    old = [pipeline for pipeline in kept.pipelines if pipeline.name not in fresh]
-    pipelines = sorted((*structure.pipelines, *old), key=lambda pipeline: pipeline.name)
-    return replace(
-        structure,
-        pipelines=tuple(pipelines),
-        datasets={**kept.datasets, **structure.datasets},
-    )
-
-
-def _read_in_background(
-    project: Path, path: Path, lock: IO[str], end: float | None
-) -> Structure | None:
-    """Let a fresh process `keep` the project, and wait for it until `end`.
-
-    One Kedro project a process, and none of it left in ours. The process holds the lock, and it
-    goes on if we are stopped, as Airflow stops a DAG file that takes too long.
-
-    Returns:
-        The structure; None if the process is still at it.
-    """
-    code = (
-        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); "
-        "from kedro_astro.manifest import keep; keep(Path(sys.argv[2]), Path(sys.argv[3]))"
-    )
-    log = path.with_name("reading.log")
-    with log.open("w") as output:
-        child = subprocess.Popen(
-            [own_python() or sys.executable, "-c", code, str(SHIM.parent), str(project), str(path)],
-            cwd=project,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            pass_fds=[lock.fileno()],
-            start_new_session=True,
-        )
-    try:
-        status = child.wait(None if end is None else max(0, end - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        return None
-    _, kept = _kept(path)
-    if status == 0 and kept:
-        return kept
-    last = "\n    ".join(log.read_text(errors="replace").strip().splitlines()[-3:])
-    problem = f"  The process that read the project ended with status {status}.\n    {last}"
-    structure = _with_last_good(nothing(problem), kept)
-    fingerprint = sources_fingerprint(project, structure.sources)
-    _write(path, {"fingerprint": fingerprint, "structure": to_json(structure)})
-    return structure
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    path.parent.mkdir(exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".manifest-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, sort_keys=True)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _acquire(lock: IO[str], end: float | None) -> bool:
-    """Take the lock that a reading holds, waiting for it until `end`; return whether we have it."""
-    if end is None:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return True
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() > end:
-                return False
-            time.sleep(0.05)
+    return manifest

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, Context
+from airflow.providers.common.compat.sdk import BaseOperator
 
-try:
-    from airflow.sdk.log import mask_secret
-except ImportError:  # Airflow 2. The common name is in no common-compat that Python 3.10 can have.
-    from airflow.utils.log.secrets_masker import mask_secret  # type: ignore[no-redef]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
 
-from kedro_astro.child import Child
-from kedro_astro.grouping import Task
-from kedro_astro.parameters import nested
-from kedro_astro.project import own_python
-from kedro_astro.run import Session, folder_of_run, run, version_of_run
-from kedro_astro.settings_read import choice
-from kedro_astro.settings_values import shown
-from kedro_astro.structure import (
-    RUN_FOLDER,
-    RUN_PARAMETER,
-    Pipeline,
-    Structure,
-    untranscoded,
-)
+    from airflow.providers.common.compat.sdk import Context
+
+    from kedro_astro.blueprint import Blueprint, Work
+    from kedro_astro.child import Child
 
 
 class KedroOperator(BaseOperator):
@@ -37,69 +24,60 @@ class KedroOperator(BaseOperator):
     saved, whatever other runs save meanwhile. The task's return value says what it saved:
     `{dataset: {"location": path or URL or None, "version": version or None}}`.
 
+    Parameters that `airflow.yml` sets may hold Jinja. Those of a trigger form are never rendered:
+    whoever may start a run may not read connections.
+
     Args:
         project: the folder that holds `pyproject.toml`.
-        structure: the project's datasets and parameters.
-        pipeline: the one the task is of.
-        task: the nodes to run.
-        hooks: those of Kedro's pipeline hooks that the task fires.
-        producers: for versioned inputs that another task of the DAG saves, that task's id.
-        templates: parameters from `airflow.yml` that may hold Jinja, by dotted name. Those of a
-            trigger form are never rendered: whoever may start a run may not read connections.
+        blueprint: of the DAG.
+        work: what the task does.
     """
 
     ui_color = "#ffe366"
 
-    def __init__(
-        self,
-        *,
-        project: Path,
-        structure: Structure,
-        pipeline: Pipeline,
-        task: Task,
-        hooks: Collection[str | None],
-        producers: Mapping[str, str],
-        templates: Mapping[str, Any],
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, project: str, blueprint: Blueprint, work: Work, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.project = str(project)
-        self.pipeline = pipeline
-        self.hooks = tuple(name for name in hooks if name)
-        self.nodes = tuple(node.name for node in task.nodes)
-        self.saves = {name: structure.datasets[name] for name in task.outputs}
-        self.parameters = structure.parameters
-        self.producers = dict(producers)
-        self.templates = dict(templates)
+        self.project = project
+        self.pipeline = blueprint["pipeline"]
+        self.parameters = blueprint["parameters"]
+        self.templates = blueprint["templates"]
+        self.work = work
         self.child: Child | None = None
 
     def execute(self, context: Context) -> dict[str, dict[str, str | None]]:
+        from kedro_astro.project import own_python
+        from kedro_astro.run import Session, folder_of_run, run, version_of_run
+        from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER
+
         dag_run = context["dag_run"]
         due = _due(dag_run)
         folder = folder_of_run(due, dag_run.dag_id, dag_run.run_id)
-        version = version_of_run(due, self.pipeline.name, context["ti"].try_number)
-        own = {name: version for name, dataset in self.saves.items() if dataset.versioned}
+        version = version_of_run(due, self.pipeline, context["ti"].try_number)
+        saves = self.work["saves"]
+        own = {name: version for name, (_, versioned) in saves.items() if versioned}
         session = Session(
             project=self.project,
-            pipeline=self.pipeline.name,
-            alone=self.pipeline.alone,
-            nodes=self.nodes,
+            pipeline=self.pipeline,
+            load=tuple(self.work["load"]),
+            nodes=tuple(self.work["nodes"]),
             run_id=version,
-            hooks=self.hooks,
+            hooks=tuple(self.work["hooks"]),
             load_versions=own | self._upstream_versions(context),
-            runtime_params=nested({**self._changed_parameters(context), RUN_PARAMETER: folder}),
+            runtime_params=self._runtime_params(context) | {RUN_PARAMETER: folder},
         )
         if python := own_python():
+            from kedro_astro.child import Child
+
             self.child = Child(python, session)
-            self.child.run(mask_secret)
+            self.child.run(_mask_secret())
         else:
-            run(session, mask_secret)
+            run(session, _mask_secret())
         return {
             name: {
-                "location": dataset.location and dataset.location.replace(RUN_FOLDER, folder),
-                "version": version if dataset.versioned else None,
+                "location": location and location.replace(RUN_FOLDER, folder),
+                "version": version if versioned else None,
             }
-            for name, dataset in self.saves.items()
+            for name, (location, versioned) in saves.items()
         }
 
     def on_kill(self) -> None:
@@ -107,30 +85,32 @@ class KedroOperator(BaseOperator):
         if self.child:
             self.child.terminate()
 
-    def _changed_parameters(self, context: Context) -> dict[str, Any]:
-        """Return the run's parameters that are not what the project's own configuration says.
+    def _runtime_params(self, context: Context) -> dict[str, Any]:
+        """Return, nested, the run's parameters that are not what the project's own configuration
+        says.
 
         Raises:
             AirflowFailException: if a parameter is none of the DAG's. Airflow lets whoever starts a
                 run give any name, and a misspelt one would change nothing.
         """
+        from kedro_astro.parameters import nested
+
         form = context["dag"].params
         changed = {}
         for name, value in context["params"].items():
             if name not in form:
-                raise AirflowFailException(
-                    f"This run was started with the parameter {shown(name)}, which the DAG does "
-                    f"not have. {_choice(name, form)} To pass it on all the same, name it under "
-                    "`params` in airflow.yml. Start the run again."
-                )
+                raise _unknown(name, form)
             if name in self.templates and value == self.templates[name]:
                 value = self._rendered(name, context)  # noqa: PLW2901
             if name not in self.parameters or value != self.parameters[name]:
                 changed[name] = value
-        return changed
+        return nested(changed)
 
     def _rendered(self, name: str, context: Context) -> Any:
+        from airflow.providers.common.compat.sdk import AirflowFailException
         from jinja2 import TemplateError
+
+        from kedro_astro.settings_values import shown
 
         try:
             return self.render_template(self.templates[name], context)
@@ -144,10 +124,11 @@ class KedroOperator(BaseOperator):
     def _upstream_versions(self, context: Context) -> dict[str, str]:
         """Return the versions that this run's earlier tasks saved."""
         versions = {}
-        for name, task_id in self.producers.items():
+        for name, task_id in self.work["producers"].items():
             pulled = context["ti"].xcom_pull(task_ids=task_id) or {}
-            saved = {untranscoded(dataset): said for dataset, said in pulled.items()}
-            if version := saved.get(untranscoded(name), {}).get("version"):
+            # Both spellings of a transcoded dataset are the same data.
+            saved = {dataset.partition("@")[0]: said for dataset, said in pulled.items()}
+            if version := saved.get(name.partition("@")[0], {}).get("version"):
                 versions[name] = version
             else:
                 self.log.warning(
@@ -159,11 +140,28 @@ class KedroOperator(BaseOperator):
         return versions
 
 
-def _choice(name: str, form: Iterable[str]) -> str:
-    """Return which parameter was meant: the parts of a nested one are named with dots."""
-    if parts := [part for part in form if part.startswith(f"{name}.")]:
-        return f"Give its parts by their own names: {', '.join(parts)}."
-    return choice(name, form)
+def _mask_secret() -> Callable[[str], None]:
+    try:
+        from airflow.sdk.log import mask_secret
+    except ImportError:  # Airflow 2. common-compat has the name only where Python is 3.11 or newer.
+        from airflow.utils.log.secrets_masker import mask_secret  # type: ignore[no-redef]
+    return mask_secret
+
+
+def _unknown(name: str, form: Iterable[str]) -> Exception:
+    from airflow.providers.common.compat.sdk import AirflowFailException
+
+    from kedro_astro.settings_read import choice
+    from kedro_astro.settings_values import shown
+
+    # The parts of a nested parameter are named with dots.
+    parts = [part for part in form if part.startswith(f"{name}.")]
+    meant = f"Give its parts by their own names: {', '.join(parts)}." if parts else ""
+    return AirflowFailException(
+        f"This run was started with the parameter {shown(name)}, which the DAG does not have. "
+        f"{meant or choice(name, form)} To pass it on all the same, name it under `params` in "
+        "airflow.yml. Start the run again."
+    )
 
 
 def _due(run: Any) -> datetime:

@@ -46,8 +46,8 @@ def dag_id(package_name: str, pipeline_name: str) -> str:
     return f"{package_name}.{airflow_id(pipeline_name)}"
 
 
-def plan_all(structure: Structure, wanted: str | None = None) -> Plans:
-    """Plan all pipelines that become DAGs, or the one whose DAG has the id `wanted`.
+def plan_all(structure: Structure) -> Plans:
+    """Plan all pipelines that become DAGs.
 
     One without nodes becomes none.
     """
@@ -63,8 +63,7 @@ def plan_all(structure: Structure, wanted: str | None = None) -> Plans:
             name = said.dag_id or dag_id(structure.package_name, pipeline.name)
             if (other := taken.setdefault(name, pipeline.name)) != pipeline.name:
                 raise SameIdError(pipeline.name, other, name)
-            if wanted in (None, name):
-                plans[pipeline.name] = _plan(pipeline, structure.datasets, name, said)
+            plans[pipeline.name] = _plan(pipeline, structure.datasets, name, said)
         except KedroAstroError as error:
             plans[pipeline.name] = error
     return plans

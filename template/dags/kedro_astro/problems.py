@@ -11,7 +11,7 @@ from pathlib import Path
 import airflow
 
 from kedro_astro.errors import ManifestError
-from kedro_astro.manifest import COMPILED, cache_folder, sources_fingerprint
+from kedro_astro.manifest import COMPILED, NAME, cache_folder, sources_fingerprint
 from kedro_astro.project import kedro_env
 
 
@@ -49,7 +49,7 @@ def _state(project: Path, sources: Sequence[str]) -> list[object]:
     that edit: when it is, the state is another.
     """
     compiled = os.environ.get(COMPILED)
-    manifest = Path(compiled) if compiled else cache_folder(project) / "manifest.json"
+    manifest = Path(compiled) if compiled else cache_folder(project) / NAME
     installed = Path(airflow.__file__).parents[1]
     return [
         kedro_env(project),

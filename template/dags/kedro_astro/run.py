@@ -27,7 +27,8 @@ class Session:
     Attributes:
         project: the folder that holds `pyproject.toml`.
         pipeline: the registered pipeline that the nodes are of.
-        alone: whether Kedro can load it by its name without the other pipelines.
+        load: pipelines that Kedro can load by themselves and that have the nodes; none if the
+            registry has to be loaded as it is written.
         nodes: names of the nodes to run; if there are none, the hooks are fired for the whole
             pipeline and nothing is run.
         run_id: the version that versioned datasets are saved under.
@@ -38,12 +39,17 @@ class Session:
 
     project: str
     pipeline: str
-    alone: bool
+    load: tuple[str, ...]
     nodes: tuple[str, ...]
     run_id: str
     hooks: tuple[str, ...] = PIPELINE_HOOKS
     load_versions: Mapping[str, str] = field(default_factory=dict)
     runtime_params: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Session:
+        """Return the session that was written as JSON, which has lists for tuples."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
 
 
 def run(session: Session, mask: Callable[[str], None] = lambda secret: None) -> None:
@@ -70,6 +76,7 @@ def _run(wanted: Session, mask: Callable[[str], None]) -> None:
     from kedro.framework.project import pipelines
     from kedro.framework.session import KedroServiceSession
     from kedro.framework.startup import bootstrap_project
+    from kedro.pipeline import Pipeline
     from kedro.runner import SequentialRunner
 
     class NoRunner(SequentialRunner):
@@ -78,12 +85,19 @@ def _run(wanted: Session, mask: Callable[[str], None]) -> None:
 
     project = Path(wanted.project)
     bootstrap_project(project)
-    # A session has Kedro import the folder that is called like the pipeline and nothing else. Where
-    # that is not the pipeline that the registry makes, it may not ask for that, and the registry is
-    # loaded as it is written. Kedro's serving mode does the same from 1.6 on, but it also gives the
-    # config loader an argument that a project's own class need not know.
-    if not wanted.alone:
+    # By itself a session has Kedro import the folder that is called like the pipeline and nothing
+    # else. Where that is not the pipeline that the registry makes, the pipeline is put together of
+    # those that have the nodes, or the registry is loaded as it is written. Kedro's serving mode
+    # keeps a session from asking, too, but it also gives the config loader an argument that a
+    # project's own class need not know.
+    if wanted.load != (wanted.pipeline,):
+        whole = Pipeline([])
+        for name in wanted.load:
+            _ask_for(pipelines, name)
+            whole += pipelines[name]
         pipelines.set_requested = lambda pipeline_names: None  # type: ignore[method-assign]
+        if wanted.load:
+            pipelines[wanted.pipeline] = whole
     session = KedroServiceSession.create(project_path=project, env=kedro_env(project))
     # Kedro has no public way to the hooks of a session.
     manager = session._hook_manager
@@ -101,6 +115,12 @@ def _run(wanted: Session, mask: Callable[[str], None]) -> None:
             load_versions=dict(wanted.load_versions),
             runtime_params=dict(wanted.runtime_params),
         )
+
+
+def _ask_for(pipelines: Any, name: str) -> None:
+    """Have Kedro import one pipeline's folder at the next look. Before 1.5 it imports all."""
+    if request := getattr(pipelines, "set_requested", None):
+        request([name])
 
 
 def _telling_credentials(mask: Callable[[str], None]) -> object:

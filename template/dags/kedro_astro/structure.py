@@ -7,11 +7,8 @@ Nothing here imports Kedro or Airflow: `discover` makes a structure from a proje
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
-
-FORMAT = 5
-"""Version of the JSON; a manifest of another format is read as if it were not there."""
 
 RUN_PARAMETER = "airflow_run"
 """Kedro runtime parameter that names the folder of a DAG run, for paths in the catalog."""
@@ -56,6 +53,7 @@ class Node:
         namespace: dotted, or None.
         tags: sorted.
         doc: the docstring of its function, or empty.
+        home: the smallest pipeline that has it and that Kedro can load by itself, or empty.
     """
 
     name: str
@@ -64,6 +62,7 @@ class Node:
     namespace: str | None = None
     tags: tuple[str, ...] = ()
     doc: str = ""
+    home: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,18 +125,21 @@ def nothing(problem: str) -> Structure:
 
 def to_json(structure: Structure) -> dict[str, Any]:
     """Return the structure as JSON-serializable data; `from_json` is its inverse."""
-    return {"format": FORMAT, **asdict(structure)}
+    pipelines = [
+        {**vars(pipeline), "nodes": [vars(node) for node in pipeline.nodes]}
+        for pipeline in structure.pipelines
+    ]
+    datasets = {name: vars(dataset) for name, dataset in structure.datasets.items()}
+    return {**vars(structure), "pipelines": pipelines, "datasets": datasets}
 
 
 def from_json(data: Mapping[str, Any]) -> Structure:
     """Return the structure that `to_json` wrote.
 
     Raises:
-        ValueError: if the data is of another format or is no structure at all.
+        ValueError: if the data is no structure.
     """
     try:
-        if data["format"] != FORMAT:
-            raise ValueError(f"format {data['format']!r} instead of {FORMAT}")
         return Structure(
             package_name=data["package_name"],
             project_name=data["project_name"],

@@ -1,0 +1,174 @@
+"""A project read anew: in a process of its own, one at a time, and kept as a manifest."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+from kedro_astro.blueprint import blueprints
+from kedro_astro.manifest import FORMAT, STILL_READING, Manifest, kept_at, sources_fingerprint
+from kedro_astro.project import SHIM, own_python
+from kedro_astro.structure import SOURCES, Structure, nothing, to_json
+
+
+def read_anew(project: Path, path: Path, patience: float | None) -> Manifest:
+    """Have the project read, and return its manifest.
+
+    Args:
+        project: the folder that holds `pyproject.toml`.
+        path: of the manifest.
+        patience: seconds to wait, forever if None.
+    """
+    end = None if patience is None else time.monotonic() + patience
+    manifest = None
+    with path.with_name("lock").open("w") as lock:
+        if _acquire(lock, end):
+            # Somebody else may have read the project while we waited.
+            manifest = kept_at(path)
+            if not manifest or not manifest.fresh(project):
+                manifest = _read_in_background(project, path, lock, end)
+    if manifest:
+        return manifest
+    kept = kept_at(path) or Manifest(to_lines(nothing(STILL_READING), ""))
+    return kept.superseded()
+
+
+def keep(project: Path, path: Path) -> Structure:
+    """Read the project in this process and keep what is known at `path`. Imports Kedro.
+
+    Args:
+        project: the folder that holds `pyproject.toml`.
+        path: the manifest's file; it is replaced at once or not at all.
+    """
+    from kedro_astro.discover import discover
+
+    kept = _kept_structure(path)
+    sources = kept.sources if kept else SOURCES
+    # Taken before the reading: an edit made meanwhile makes the manifest stale, not wrong.
+    fingerprint = sources_fingerprint(project, sources)
+    structure = _with_last_good(discover(project), kept)
+    if structure.sources != sources:
+        fingerprint = sources_fingerprint(project, structure.sources)
+    _write(path, to_lines(structure, fingerprint))
+    return structure
+
+
+def to_lines(structure: Structure, fingerprint: str) -> list[bytes]:
+    """Return the lines of a manifest.
+
+    Args:
+        structure: the project.
+        fingerprint: of the sources that it was read from.
+    """
+    made, refused = blueprints(structure)
+    header = {
+        "format": FORMAT,
+        "fingerprint": fingerprint,
+        "env": structure.env,
+        "sources": structure.sources,
+        "problems": [*structure.problems, *refused],
+        "dags": [blueprint["dag_id"] for blueprint in made],
+    }
+    return [json.dumps(part).encode() for part in (header, to_json(structure), *made)]
+
+
+def _kept_structure(path: Path) -> Structure | None:
+    kept = kept_at(path)
+    try:
+        return kept.structure() if kept else None
+    except ValueError:
+        return None
+
+
+def _with_last_good(structure: Structure, kept: Structure | None) -> Structure:
+    """Fill what a broken project lacks from the structure of the last time it was whole."""
+    if structure.settings is None:
+        structure = replace(structure, settings=kept.settings if kept else {})
+    if not structure.problems or kept is None:
+        return structure
+    if not structure.pipelines:
+        return replace(kept, problems=structure.problems)
+    fresh = {pipeline.name for pipeline in structure.pipelines}
+    old = [pipeline for pipeline in kept.pipelines if pipeline.name not in fresh]
+    pipelines = sorted((*structure.pipelines, *old), key=lambda pipeline: pipeline.name)
+    return replace(
+        structure,
+        pipelines=tuple(pipelines),
+        datasets={**kept.datasets, **structure.datasets},
+    )
+
+
+def _read_in_background(
+    project: Path, path: Path, lock: IO[str], end: float | None
+) -> Manifest | None:
+    """Let a fresh process `keep` the project, and wait for it until `end`.
+
+    One Kedro project a process, and none of it left in ours. The process holds the lock, and it
+    goes on if we are stopped, as Airflow stops a DAG file that takes too long.
+
+    Returns:
+        The manifest; None if the process is still at it.
+    """
+    code = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); "
+        "from kedro_astro.reading import keep; keep(Path(sys.argv[2]), Path(sys.argv[3]))"
+    )
+    log = path.with_name("reading.log")
+    with log.open("w") as output:
+        child = subprocess.Popen(
+            [own_python() or sys.executable, "-c", code, str(SHIM.parent), str(project), str(path)],
+            cwd=project,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=[lock.fileno()],
+            start_new_session=True,
+        )
+    try:
+        status = child.wait(None if end is None else max(0, end - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return None
+    kept = kept_at(path)
+    if status == 0 and kept:
+        return kept
+    last = "\n    ".join(log.read_text(errors="replace").strip().splitlines()[-3:])
+    problem = f"  The process that read the project ended with status {status}.\n    {last}"
+    structure = _with_last_good(nothing(problem), _kept_structure(path))
+    lines = to_lines(structure, sources_fingerprint(project, structure.sources))
+    _write(path, lines)
+    return Manifest(lines)
+
+
+def _write(path: Path, lines: list[bytes]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".manifest-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(b"\n".join([*lines, b""]))
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _acquire(lock: IO[str], end: float | None) -> bool:
+    """Take the lock that a reading holds, waiting for it until `end`; return whether we have it."""
+    if end is None:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return True
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
