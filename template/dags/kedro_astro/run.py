@@ -49,7 +49,8 @@ class Session:
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Session:
         """Return the session that was written as JSON, which has lists for tuples."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        lists = {name: tuple(data[name]) for name in ("load", "nodes", "hooks") if name in data}
+        return cls(**{**data, **lists})
 
 
 def run(session: Session, mask: Callable[[str], None] = lambda secret: None) -> None:
