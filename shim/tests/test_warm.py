@@ -64,7 +64,8 @@ def packages(tmp_path: Path) -> Packages:
             (info / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n")
             (info / "RECORD").write_text(f"{name}.py,,\n")
         path = os.pathsep.join([str(SHIM), str(site)])
-        return {**os.environ, "PYTHONPATH": path, "AIRFLOW_HOME": str(tmp_path / "airflow")}
+        ours = {name: value for name, value in os.environ.items() if "KEDRO_" not in name}
+        return {**ours, "PYTHONPATH": path, "AIRFLOW_HOME": str(tmp_path / "airflow")}
 
     return install
 
