@@ -383,14 +383,14 @@ def test_settings_that_are_shown_are_valid(samples: list[tuple[Block, Structure]
 
 
 BUILD = """
-import json, sys
+import io, json, sys
 from pathlib import Path
 from kedro_astro import dags
 from kedro_astro.manifest import Manifest
-from kedro_astro.reading import to_lines
+from kedro_astro.reading import to_bytes
 from kedro_astro.structure import from_json
 for place, structure in json.load(sys.stdin):
-    dags.read = lambda project, patience: Manifest(to_lines(from_json(structure), ""))
+    dags.read = lambda project, patience: Manifest(io.BytesIO(to_bytes(from_json(structure), "")))
     try:
         dags.raise_problems(Path.cwd())
     except Exception as error:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import copier
 import pytest
-from kedro_astro.integrity import CHECKSUMS, REPAIR, checksums
+from kedro_astro.integrity import REPAIR, checksums
+from kedro_astro.project import CHECKSUMS
 from scaffold import GIT, ROOT, Releases, commit, python, run, succeed, tree
 
 pytestmark = pytest.mark.slow

@@ -11,8 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "shim" / "src"))
 
-from kedro_astro.integrity import CHECKSUMS, checksums  # noqa: E402
-from kedro_astro.project import SHIM  # noqa: E402
+from kedro_astro.integrity import checksums  # noqa: E402
+from kedro_astro.project import CHECKSUMS, SHIM  # noqa: E402
 
 file = SHIM / CHECKSUMS
 if not file.exists() or file.read_text(encoding="utf-8") != checksums():

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def test_a_read_only_project_is_kept_elsewhere(
 ) -> None:
     # Root may write anywhere, so a file stands where the folder would be.
     (project / ".kedro-astro").write_text("in the way")
-    monkeypatch.setattr(manifest.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert load(project) == load(project)
     assert count(readings) == 1
 
@@ -156,7 +157,7 @@ def test_a_broken_project_does_not_compile(project: Path, tmp_path: Path) -> Non
     assert "Traceback" not in done.stderr and not (tmp_path / "manifest.jsonl").exists()
 
 
-@pytest.mark.parametrize("content", [None, "{", '{"format": 99}', '{"format": 6}', "[]"])
+@pytest.mark.parametrize("content", [None, "{", '{"format": 99}', '{"format": 7}', "[]"])
 def test_a_compiled_manifest_that_is_none_is_said(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
 ) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from kedro_astro.libraries import KEDRO, requirements
 from kedro_astro.memory import available
-from kedro_astro.reading import to_lines
+from kedro_astro.reading import to_bytes
 from kedro_astro.structure import Structure
 from kedro_astro.warm import said
 from parsing import SHIM
@@ -190,7 +190,7 @@ def warm(
     """
     structure = Structure("shop", "Shop", "", (), {}, libraries=libraries)
     manifest = tmp_path / "compiled.jsonl"
-    manifest.write_bytes(b"\n".join(to_lines(structure, "")))
+    manifest.write_bytes(to_bytes(structure, ""))
     env = {"KEDRO_ASTRO_MANIFEST": str(manifest), **env}
     output = run(f"{before}{WARM}{then}", str(tmp_path), executor, interpreter, env=env)
     *lines, last = output.splitlines()

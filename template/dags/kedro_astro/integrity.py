@@ -7,10 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from kedro_astro.project import SHIM
-
-CHECKSUMS = "CHECKSUMS"
-"""The file beside this one, as `sha256sum` writes it."""
+from kedro_astro.project import CHECKSUMS, SHIM
 
 REPAIR = (
     "uvx copier recopy --defaults --overwrite --vcs-ref=:current: "

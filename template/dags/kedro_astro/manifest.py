@@ -12,19 +12,17 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from kedro_astro.errors import ManifestError
-from kedro_astro.project import CACHE, SHIM, kedro_env, own_python
+from kedro_astro.project import CHECKSUMS, SHIM, cache_folder, kedro_env, own_python
 
 if TYPE_CHECKING:
     from kedro_astro.blueprint import Blueprint
     from kedro_astro.structure import Structure
 
-FORMAT = 6
+FORMAT = 7
 """Version of the file; a manifest of another format is read as if it were not there."""
 
 COMPILED = "KEDRO_ASTRO_MANIFEST"
@@ -33,10 +31,10 @@ STILL_READING = "still reading"
 
 
 class Manifest:
-    """What is known of a project.
+    """What is known of a project. Only what is asked for is read.
 
     Args:
-        lines: of the file.
+        file: of JSON lines, open; see the top of this file.
         still_reading: whether a newer state of the project is being read.
 
     Attributes:
@@ -46,22 +44,27 @@ class Manifest:
         problems: what could not be read or cannot be a DAG, and where; empty when all is well.
 
     Raises:
-        ValueError: if they are no manifest of this format.
+        ValueError: if it is no manifest of this format.
     """
 
-    def __init__(self, lines: Sequence[bytes], still_reading: bool = False) -> None:
-        header = json.loads(lines[0]) if lines else None
+    def __init__(self, file: BinaryIO, still_reading: bool = False) -> None:
+        header = json.loads(file.readline())
         if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise ValueError(f"no manifest of the format {FORMAT}")
-        if len(lines) < 2 + len(header["dags"]):
-            raise ValueError("its end is missing")
-        self._lines = lines
-        self._dags: list[str] = header["dags"]
-        self.fingerprint: str = header["fingerprint"]
-        self.env: str = header["env"]
-        self.sources: tuple[str, ...] = tuple(header["sources"])
-        self.problems: tuple[str, ...] = tuple(header["problems"])
+        try:
+            self._places: dict[str, tuple[int, int]] = header["dags"]
+            self.fingerprint: str = header["fingerprint"]
+            self.env: str = header["env"]
+            self.sources: tuple[str, ...] = tuple(header["sources"])
+            self.problems: tuple[str, ...] = tuple(header["problems"])
+            size = header["size"]
+        except KeyError as error:
+            raise ValueError(f"no {error} in its first line") from error
+        self._file = file
+        self._start = file.tell()
         self.still_reading = still_reading
+        if file.seek(0, os.SEEK_END) - self._start != size:
+            raise ValueError("its end is missing")
 
     def structure(self) -> Structure:
         """Return the project's structure.
@@ -71,21 +74,19 @@ class Manifest:
         """
         from kedro_astro.structure import from_json
 
-        return from_json(json.loads(self._lines[1]))
+        self._file.seek(self._start)
+        return from_json(json.loads(self._file.readline()))
 
     def blueprints(self, wanted: str | None = None) -> Iterator[Blueprint]:
         """Yield the blueprint of each DAG, or of the one with the id `wanted`."""
-        for dag_id, line in zip(self._dags, self._lines[2:], strict=False):
+        for dag_id, (offset, size) in self._places.items():
             if wanted in (None, dag_id):
-                yield json.loads(line)
+                self._file.seek(self._start + offset)
+                yield json.loads(self._file.read(size))
 
     def fresh(self, project: Path) -> bool:
         """Whether the sources are as they were."""
         return self.fingerprint == sources_fingerprint(project, self.sources)
-
-    def superseded(self) -> Manifest:
-        """Return the same while a newer state of the project is being read."""
-        return Manifest(self._lines, still_reading=True)
 
 
 def read(project: Path, patience: Callable[[], float] | None = None) -> Manifest:
@@ -133,38 +134,20 @@ def load(project: Path, patience: float | None = None) -> Structure:
     return replace(structure, problems=(STILL_READING,)) if manifest.still_reading else structure
 
 
-def kept_at(path: Path) -> Manifest | None:
+def kept_at(path: Path, still_reading: bool = False) -> Manifest | None:
     """Return the manifest in a file; a damaged one is as good as none."""
     try:
-        return Manifest(path.read_bytes().splitlines())
-    except (OSError, ValueError, KeyError, TypeError):
+        return Manifest(path.open("rb"), still_reading)
+    except (OSError, ValueError):
         return None
-
-
-def cache_folder(project: Path) -> Path:
-    """Return the folder for what kedro-astro may lose: in the project, or where that is read-only
-    in the system's temporary folder. It is made if need be, with a `.gitignore` of its own."""
-    owner = hashlib.sha256(f"{os.getuid()} {project}".encode()).hexdigest()[:16]
-    for folder in (project / CACHE, Path(tempfile.gettempdir()) / f"kedro-astro-{owner}"):
-        try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if folder.stat().st_uid != os.getuid() and folder.parent != project:
-                continue
-            ignore = folder / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n", encoding="utf-8")
-            if os.access(folder, os.W_OK):
-                return folder
-        except OSError:
-            continue
-    raise ManifestError(project / CACHE, "neither it nor the temporary folder can be written to")
 
 
 def sources_fingerprint(project: Path, sources: Iterable[str]) -> str:
     """Return a hash of what the structure depends on: names, sizes and times of the source files,
     the Kedro environment, this package, the interpreter and when something was installed there."""
     python = Path(own_python() or sys.executable)
-    facts: list[object] = [kedro_env(project), str(python), *_stats(str(SHIM))]
+    # An update of the shim changes its checksums.
+    facts: list[object] = [kedro_env(project), str(python), *_stats(str(SHIM / CHECKSUMS))]
     facts += [p.stat().st_mtime_ns for p in python.parent.parent.glob("lib/python3*/site-packages")]
     for name in sources:
         facts += _stats(str(project / name))
@@ -199,11 +182,13 @@ def _stats(path: str) -> list[tuple[str, int, int]]:
 
 
 def _compiled(path: Path, env: str | None) -> Manifest:
+    from kedro_astro.errors import ManifestError
+
     try:
-        manifest = Manifest(path.read_bytes().splitlines())
+        manifest = Manifest(path.open("rb"))
     except OSError as error:
         raise ManifestError(path, error.strerror or "it cannot be read") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise ManifestError(path, f"it is damaged or of another version ({error})") from error
     if manifest.env != (env or ""):
         reason = f"it is of the Kedro environment {manifest.env!r}, and tasks would run in {env!r}"

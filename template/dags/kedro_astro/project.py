@@ -7,13 +7,17 @@ import sys
 import warnings
 from pathlib import Path
 
-from kedro_astro.errors import InterpreterError
-
 SHIM = Path(__file__).resolve().parent
 """The folder of this package."""
 
+CHECKSUMS = "CHECKSUMS"
+"""The file in it that says how it left the template, as `sha256sum` writes it."""
+
 CACHE = ".kedro-astro"
 """The folder in a project for what kedro-astro may lose."""
+
+WELL = "well.json"
+"""The note there of what had nothing wrong."""
 
 OWN_REQUIREMENTS = "requirements-kedro.txt"
 """Names the libraries of the pipelines where they are not beside Airflow."""
@@ -35,6 +39,8 @@ def own_python() -> str | None:
     if not path or path == sys.executable:
         return None
     if not os.access(path, os.X_OK):
+        from kedro_astro.errors import InterpreterError
+
         raise InterpreterError(PYTHON, path)
     return path
 
@@ -48,6 +54,30 @@ def kedro_env(project: Path) -> str | None:
     if env := os.environ.get("KEDRO_ENV"):
         return env
     return "airflow" if (project / "conf" / "airflow").is_dir() else None
+
+
+def cache_folder(project: Path) -> Path:
+    """Return the folder for what kedro-astro may lose: in the project, or where that is read-only
+    in the system's temporary folder. It is made if need be, with a `.gitignore` of its own."""
+    import hashlib
+    import tempfile
+
+    owner = hashlib.sha256(f"{os.getuid()} {project}".encode()).hexdigest()[:16]
+    for folder in (project / CACHE, Path(tempfile.gettempdir()) / f"kedro-astro-{owner}"):
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if folder.stat().st_uid != os.getuid() and folder.parent != project:
+                continue
+            ignore = folder / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+            if os.access(folder, os.W_OK):
+                return folder
+        except OSError:
+            continue
+    from kedro_astro.errors import ManifestError
+
+    raise ManifestError(project / CACHE, "neither it nor the temporary folder can be written to")
 
 
 def prepare_kedro() -> None:

@@ -10,12 +10,14 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from io import BytesIO
+from itertools import accumulate
 from pathlib import Path
 from typing import IO
 
 from kedro_astro.blueprint import blueprints
 from kedro_astro.manifest import FORMAT, STILL_READING, Manifest, kept_at, sources_fingerprint
-from kedro_astro.project import SHIM, own_python
+from kedro_astro.project import SHIM, WELL, own_python
 from kedro_astro.structure import SOURCES, Structure, nothing, to_json
 
 
@@ -37,8 +39,8 @@ def read_anew(project: Path, path: Path, patience: float | None) -> Manifest:
                 manifest = _read_in_background(project, path, lock, end)
     if manifest:
         return manifest
-    kept = kept_at(path) or Manifest(to_lines(nothing(STILL_READING), ""))
-    return kept.superseded()
+    nothing_yet = BytesIO(to_bytes(nothing(STILL_READING), ""))
+    return kept_at(path, still_reading=True) or Manifest(nothing_yet, still_reading=True)
 
 
 def keep(project: Path, path: Path) -> Structure:
@@ -57,27 +59,34 @@ def keep(project: Path, path: Path) -> Structure:
     structure = _with_last_good(discover(project), kept)
     if structure.sources != sources:
         fingerprint = sources_fingerprint(project, structure.sources)
-    _write(path, to_lines(structure, fingerprint))
+    _write(path, to_bytes(structure, fingerprint))
     return structure
 
 
-def to_lines(structure: Structure, fingerprint: str) -> list[bytes]:
-    """Return the lines of a manifest.
+def to_bytes(structure: Structure, fingerprint: str) -> bytes:
+    """Return a manifest.
 
     Args:
         structure: the project.
         fingerprint: of the sources that it was read from.
     """
     made, refused = blueprints(structure)
+    lines = [json.dumps(part).encode() + b"\n" for part in (to_json(structure), *made)]
+    offsets = accumulate(map(len, lines))
     header = {
         "format": FORMAT,
         "fingerprint": fingerprint,
         "env": structure.env,
         "sources": structure.sources,
         "problems": [*structure.problems, *refused],
-        "dags": [blueprint["dag_id"] for blueprint in made],
+        # Where each line is, counted from the end of this one.
+        "dags": {
+            blueprint["dag_id"]: (offset, len(line))
+            for blueprint, offset, line in zip(made, offsets, lines[1:], strict=False)
+        },
+        "size": sum(map(len, lines)),
     }
-    return [json.dumps(part).encode() for part in (header, to_json(structure), *made)]
+    return b"".join([json.dumps(header).encode(), b"\n", *lines])
 
 
 def _kept_structure(path: Path) -> Structure | None:
@@ -121,6 +130,8 @@ def _read_in_background(
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); "
         "from kedro_astro.reading import keep; keep(Path(sys.argv[2]), Path(sys.argv[3]))"
     )
+    # Meanwhile nobody is to say that all is well.
+    path.with_name(WELL).unlink(missing_ok=True)
     log = path.with_name("reading.log")
     with log.open("w") as output:
         child = subprocess.Popen(
@@ -142,17 +153,17 @@ def _read_in_background(
     last = "\n    ".join(log.read_text(errors="replace").strip().splitlines()[-3:])
     problem = f"  The process that read the project ended with status {status}.\n    {last}"
     structure = _with_last_good(nothing(problem), _kept_structure(path))
-    lines = to_lines(structure, sources_fingerprint(project, structure.sources))
-    _write(path, lines)
-    return Manifest(lines)
+    content = to_bytes(structure, sources_fingerprint(project, structure.sources))
+    _write(path, content)
+    return Manifest(BytesIO(content))
 
 
-def _write(path: Path, lines: list[bytes]) -> None:
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".manifest-")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(b"\n".join([*lines, b""]))
+            file.write(content)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
