@@ -14,25 +14,17 @@ from typing import Any
 FORKS = Path(__file__).with_name("forks.py")
 
 
-def alternate(sides: Mapping[str, Callable[[], float]], times: int) -> dict[str, list[float]]:
-    """Return what each side measured: A B A B ..., so that a busy moment hits both.
+def best(sides: Mapping[str, Callable[[], float]], times: int) -> dict[str, float]:
+    """Return the least that each side measured: what others did on the machine only adds.
+
+    They take turns, A B A B ..., so that a busy moment hits both.
 
     Args:
         sides: what to measure, by name; each is called once before it counts.
         times: how often each is measured.
     """
-    measured: dict[str, list[float]] = {name: [] for name in sides}
-    for round_ in range(times + 1):
-        for name, side in sides.items():
-            value = side()
-            if round_:
-                measured[name].append(value)
-    return measured
-
-
-def best(sides: Mapping[str, Callable[[], float]], times: int) -> dict[str, float]:
-    """Return the least that each side measured: what others did on the machine only adds."""
-    return {name: min(values) for name, values in alternate(sides, times).items()}
+    rounds = [{name: side() for name, side in sides.items()} for _ in range(times + 1)]
+    return {name: min(round_[name] for round_ in rounds[1:]) for name in sides}
 
 
 def cpu(command: Sequence[str | Path], cwd: Path) -> float:
