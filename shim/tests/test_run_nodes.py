@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kedro_astro.manifest import read
 from parsing import SHIM
 from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, TELLING, MakeProject
 
@@ -119,6 +120,33 @@ def test_another_pipeline_that_is_broken_does_not_matter(make_project: MakeProje
     project = make_project(files)
     assert run(project).returncode == 0
     assert total(project) == 84
+
+
+@KEDRO_LOADS_ONE_ALONE
+def test_a_task_of_the_whole_project_loads_only_the_folder_that_has_its_nodes(
+    make_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the project's hooks hear of the pipeline that runs, not of the folder."""
+    hooks = HOOKS.replace('",".join(run_params["node_names"])', 'str(run_params["pipeline_names"])')
+    more = "import os\nif 'RUNS' in os.environ: raise ImportError\n" + SALES
+    for old, new in zip(
+        ("first", "second", "doubled", "total"), ("one", "two", "d", "t"), strict=True
+    ):
+        more = more.replace(f'"{old}"', f'"{new}"')
+    files = {
+        "src/shop/pipelines/more/__init__.py": more,
+        "src/shop/settings.py": hooks,
+        "data/raw.json": "21",
+    }
+    project = make_project(files)
+    blueprints = {blueprint["pipeline"]: blueprint for blueprint in read(project).blueprints()}
+    loads = {task["task_id"]: task["work"]["load"] for task in blueprints["__default__"]["tasks"]}
+    assert loads == {"first__second": ["sales"], "one__two": ["more"]}
+    monkeypatch.setenv("RUNS", "yes")
+    monkeypatch.setenv("TOLD", str(tmp_path / "told"))
+    done = run(project, pipeline="__default__")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "told").read_text().splitlines()[0] == "before ['__default__']"
 
 
 def test_the_projects_hooks_fire_once_a_task(
