@@ -139,12 +139,14 @@ class TestImage:
         own = in_image(image, "/opt/kedro/bin/python", "-c", code).split()
         assert own == ["1", "False", "True", "True"]
 
-    def test_a_run(self, image: str, project: Path) -> None:
+    # Under `astro dev start` the image's manifest is out of force, and the project is read there.
+    @pytest.mark.parametrize("more", [(), ("--env", "KEDRO_ASTRO_MANIFEST=")])
+    def test_a_run(self, image: str, project: Path, more: tuple[str, ...]) -> None:
         (project / "data/total.json").unlink(missing_ok=True)
         (project / "data").chmod(0o777)
         options = ("--env", "AIRFLOW_HOME=/tmp", "--volume", f"{project}/data:{HOME}/data")
         command = ("python", "-W", "ignore", "-c", RUN_TASKS, "penguins.sums")
-        in_image(image, *command, options=options)
+        in_image(image, *command, options=(*options, *more))
         assert json.loads((project / "data/total.json").read_text()) == 1
 
     def test_astro_dev_pytest(self, image: str, project: Path) -> None:

@@ -243,7 +243,7 @@ def test_what_is_in_the_environment_stays(tmp_path: Path, packages: Packages) ->
         ({"KEDRO_ASTRO_WARM_START": " OFF "}, {}, "KEDRO_ASTRO_WARM_START is off"),
         ({}, {"executor": "KubernetesExecutor"}, "with the KubernetesExecutor this process forks"),
         ({}, {"interpreter": "new"}, "execute_tasks_new_python_interpreter is on"),
-        ({"KEDRO_ASTRO_PYTHON": "/venv/bin/python"}, {}, "an interpreter of their own"),
+        ({"KEDRO_ASTRO_PYTHON": "/bin/sh"}, {}, "an interpreter of their own"),
         ({"KEDRO_ASTRO_MANIFEST": "/nowhere.json"}, {}, "The compiled manifest /nowhere.json"),
     ],
 )

@@ -11,7 +11,6 @@ import inspect
 import logging
 import multiprocessing
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from kedro_astro.libraries import requirements
 from kedro_astro.manifest import load as load_structure
 from kedro_astro.memory import available
 from kedro_astro.probe import load, probe, reason_of
-from kedro_astro.project import prepare_kedro
+from kedro_astro.project import own_python, prepare_kedro
 
 SWITCH = "KEDRO_ASTRO_WARM_START"
 """`off` turns the warm start off."""
@@ -53,6 +52,8 @@ def warm_up(project: Path, executor: str, new_interpreter: bool) -> None:
             log.info("Tasks start cold: %s.", reason)
         else:
             _warm(project)
+    except KedroAstroError as error:
+        log.warning("Tasks start cold: %s", error)
     except Exception as error:
         # Airflow would print a traceback. It is not Airflow's fault, and nothing is broken.
         log.warning("Tasks start cold: %s.", reason_of(error))
@@ -66,17 +67,13 @@ def _never_warm(executor: str, new_interpreter: bool) -> str:
         return f"Airflow starts them by {method}, so they inherit nothing"
     if new_interpreter:
         return "[core] execute_tasks_new_python_interpreter is on"
-    if os.environ.get("KEDRO_ASTRO_PYTHON", sys.executable) != sys.executable:
+    if own_python():
         return "they have an interpreter of their own, KEDRO_ASTRO_PYTHON"
     return ""
 
 
 def _warm(project: Path) -> None:
-    try:
-        structure = load_structure(project, PATIENCE)
-    except KedroAstroError as error:
-        log.warning("Tasks start cold: %s", error)
-        return
+    structure = load_structure(project, PATIENCE)
     if not structure.libraries:
         log.warning("Tasks start cold: the project could not be read yet.")
         return
