@@ -38,7 +38,7 @@ from pathlib import Path
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
 hook, handlers = sys.excepthook, list(logging.root.handlers)
 from kedro_astro.warm import warm_up
-warm_up(Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "new")
+warm_up(Path(sys.argv[1]), "scheduler", sys.argv[2], sys.argv[3] == "new")
 import os
 assert (sys.excepthook, logging.root.handlers) == (hook, handlers)
 assert logging.root.isEnabledFor(logging.INFO)
@@ -308,7 +308,7 @@ assert child.exitcode == 0
 
 from airflow.listeners.listener import get_listener_manager
 manager, path = get_listener_manager(), list(sys.path)
-(warm,) = (it for it in manager.pm.get_plugins() if type(it).__name__ == "Warm")
+(warm,) = (it for it in manager.pm.get_plugins() if type(it).__name__ == "InScheduler")
 shim = project / "dags/kedro_astro/warm.py"
 def start():
     manager.add_listener(warm)
@@ -340,7 +340,7 @@ def test_only_a_scheduler_warms_up(tmp_path: Path) -> None:
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
     }
     lines = run(PLUG_IN, str(tmp_path), env=env).splitlines()[-3:]
-    said = f"{tmp_path} LocalExecutor False"
+    said = f"{tmp_path} scheduler LocalExecutor False"
     assert lines == [f"first {said}", f"edited {said}", ""]
 
 

@@ -1,7 +1,8 @@
-"""Tasks start warm: Airflow's scheduler imports once what your pipelines import.
+"""Tasks start warm: the process that forks them imports once what your pipelines import.
 
-Airflow loads this file in each of its components; only a scheduler does more than that. It belongs
-to the template. `KEDRO_ASTRO_WARM_START=off` in the environment turns it off.
+That is Airflow's scheduler with the LocalExecutor, and Celery's worker. Airflow loads this file in
+each of its components; no other does more than that. It belongs to the template.
+`KEDRO_ASTRO_WARM_START=off` in the environment turns it off.
 """
 
 import multiprocessing
@@ -13,39 +14,53 @@ from airflow.plugins_manager import AirflowPlugin
 
 PROJECT = Path(__file__).resolve().parent.parent
 
-# What a scheduler forks has its command line, and macOS forks no tasks.
-FORKED = multiprocessing.parent_process() is not None
-IN_SCHEDULER = sys.platform == "linux" and sys.argv[1:2] == ["scheduler"] and not FORKED
+# What they fork has their command line, and macOS forks no tasks.
+FORKS = sys.platform == "linux" and multiprocessing.parent_process() is None
+IN_SCHEDULER = FORKS and sys.argv[1:2] == ["scheduler"]
+IN_WORKER = FORKS and sys.argv[1:3] == ["celery", "worker"]
 
 
-class Warm:
+def warm(component: str) -> None:
+    """Warm up in a component that starts, before it forks its first task."""
+    from airflow.configuration import conf
+
+    if not (PROJECT / "dags/kedro_astro/warm.py").is_file():
+        return  # The DAGs are kept elsewhere, or are of another version.
+    others, path = set(sys.modules), list(sys.path)
+    sys.path.insert(0, str(PROJECT / "dags"))
+    try:
+        from kedro_astro.warm import warm_up
+    finally:
+        sys.path[:] = path
+    warm_up(
+        PROJECT,
+        component,
+        conf.get("core", "executor"),
+        conf.getboolean("core", "execute_tasks_new_python_interpreter", fallback=False),
+    )
+    # A task imports the shim anew, as it is then.
+    for name in set(sys.modules) - others:
+        if name.partition(".")[0] == "kedro_astro":
+            del sys.modules[name]
+
+
+class InScheduler:
     @hookimpl
     def on_starting(self, component: object) -> None:
-        """Warm up in a scheduler that starts, before it forks its first task."""
-        from airflow.configuration import conf
         from airflow.listeners.listener import get_listener_manager
 
         # Airflow refuses tasks with `end_from_trigger` where there is a listener, in forks as well.
         get_listener_manager().pm.unregister(self)
-        if not (PROJECT / "dags/kedro_astro/warm.py").is_file():
-            return  # The DAGs are kept elsewhere, or are of another version.
-        others, path = set(sys.modules), list(sys.path)
-        sys.path.insert(0, str(PROJECT / "dags"))
-        try:
-            from kedro_astro.warm import warm_up
-        finally:
-            sys.path[:] = path
-        warm_up(
-            PROJECT,
-            conf.get("core", "executor"),
-            conf.getboolean("core", "execute_tasks_new_python_interpreter", fallback=False),
-        )
-        # A task imports the shim anew, as it is then.
-        for name in set(sys.modules) - others:
-            if name.partition(".")[0] == "kedro_astro":
-                del sys.modules[name]
+        warm("scheduler")
+
+
+if IN_WORKER:
+    from celery.signals import worker_init
+
+    # It has no listeners, and this comes before its pool of processes.
+    worker_init.connect(lambda **_: warm("worker"), weak=False)
 
 
 class KedroAstroWarm(AirflowPlugin):
     name = "kedro_astro_warm"
-    listeners = (Warm(),) if IN_SCHEDULER else ()
+    listeners = (InScheduler(),) if IN_SCHEDULER else ()

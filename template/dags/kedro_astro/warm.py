@@ -34,11 +34,12 @@ MB = 1 << 20
 log = logging.getLogger("kedro_astro.warm")
 
 
-def warm_up(project: Path, executor: str, new_interpreter: bool) -> None:
+def warm_up(project: Path, component: str, executor: str, new_interpreter: bool) -> None:
     """Import what tasks import, and log a line of it. Call it before the first task is forked.
 
     Args:
         project: the folder that holds `pyproject.toml`.
+        component: `scheduler`, or Celery's `worker`.
         executor: Airflow's setting of that name.
         new_interpreter: whether each task gets an interpreter of its own by Airflow's setting.
     """
@@ -48,7 +49,7 @@ def warm_up(project: Path, executor: str, new_interpreter: bool) -> None:
             log.warning("%s is %r, which counts as on. Write on or off.", SWITCH, value)
         if value == "off":
             log.info("Tasks start cold: %s is off.", SWITCH)
-        elif reason := _never_warm(executor, new_interpreter):
+        elif reason := _never_warm(component, executor, new_interpreter):
             log.info("Tasks start cold: %s.", reason)
         else:
             _warm(project)
@@ -59,11 +60,12 @@ def warm_up(project: Path, executor: str, new_interpreter: bool) -> None:
         log.warning("Tasks start cold: %s.", reason_of(error))
 
 
-def _never_warm(executor: str, new_interpreter: bool) -> str:
+def _never_warm(component: str, executor: str, new_interpreter: bool) -> str:
     """Return why nothing can be handed on to tasks; empty text if it can."""
-    if "LocalExecutor" not in executor:
+    if component == "scheduler" and "LocalExecutor" not in executor:
         return f"with the {executor} this process forks none"
-    if (method := multiprocessing.get_start_method()) != "fork":
+    # Celery's pool forks whatever Python's own method is.
+    if component == "scheduler" and (method := multiprocessing.get_start_method()) != "fork":
         return f"Airflow starts them by {method}, so they inherit nothing"
     if new_interpreter:
         return "[core] execute_tasks_new_python_interpreter is on"
