@@ -151,7 +151,7 @@ def test_plugins_are_loaded_yours_as_well(airflow: Airflow) -> None:
     assert {"kedro_astro_warm", "mine"} <= names
 
 
-def test_tasks_start_warm(airflow: Airflow) -> None:
+def test_tasks_start_warm(airflow: Airflow, first_run: str) -> None:
     """The scheduler has what the example needs, says so in one line, and left nothing cold."""
     (line,) = [x for x in airflow.log.read_text().splitlines() if "[kedro_astro.warm]" in x]
     assert line.startswith("scheduler") and "Tasks start warm: " in line
