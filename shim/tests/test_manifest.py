@@ -157,7 +157,7 @@ def test_a_broken_project_does_not_compile(project: Path, tmp_path: Path) -> Non
     assert "Traceback" not in done.stderr and not (tmp_path / "manifest.jsonl").exists()
 
 
-@pytest.mark.parametrize("content", [None, "{", '{"format": 99}', '{"format": 7}', "[]"])
+@pytest.mark.parametrize("content", [None, "{", '{"format": 99}', '{"format": 8}', "[]"])
 def test_a_compiled_manifest_that_is_none_is_said(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
 ) -> None:

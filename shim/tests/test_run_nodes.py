@@ -47,7 +47,7 @@ HOOKS = (Tell(),)
 
 
 def run(project: Path, **given: Any) -> subprocess.CompletedProcess[str]:
-    given = {"nodes": ["first", "second"], "load": ["sales"], **given}
+    given = {"nodes": ["first", "second"], "load": "sales", **given}
     given = {"pipeline": "sales", "run_id": "2026-01-01T00.00.00.000Z", **given}
     return subprocess.run(
         [sys.executable, "-c", RUN, str(project), json.dumps(given)],
@@ -67,8 +67,8 @@ def project(make_project: MakeProject) -> Path:
     return make_project({"data/raw.json": "21"})
 
 
-@pytest.mark.parametrize("load", [["sales"], []])
-def test_nodes_run_and_save_under_the_version(project: Path, load: list[str]) -> None:
+@pytest.mark.parametrize("load", ["sales", ""])
+def test_nodes_run_and_save_under_the_version(project: Path, load: str) -> None:
     done = run(project, load=load)
     assert done.returncode == 0, done.stderr
     assert total(project) == 84
@@ -95,7 +95,7 @@ def test_runtime_params_reach_nested_parameters(make_project: MakeProject) -> No
 def test_a_pipeline_that_is_no_folder(make_project: MakeProject) -> None:
     registry = REGISTRY.replace("return", 'pipelines["all of it"] = pipelines["sales"]\n    return')
     project = make_project({"src/shop/pipeline_registry.py": registry, "data/raw.json": "21"})
-    assert run(project, pipeline="all of it", load=[]).returncode == 0
+    assert run(project, pipeline="all of it", load="").returncode == 0
     assert total(project) == 84
 
 
@@ -110,7 +110,7 @@ def test_a_config_loader_of_the_projects_own(make_project: MakeProject) -> None:
     CONFIG_LOADER_CLASS = Loader
     """
     project = make_project({"src/shop/settings.py": loader, "data/raw.json": "21"})
-    done = run(project, pipeline="__default__", load=[])
+    done = run(project, pipeline="__default__", load="")
     assert done.returncode == 0, done.stderr
 
 
@@ -141,12 +141,45 @@ def test_a_task_of_the_whole_project_loads_only_the_folder_that_has_its_nodes(
     project = make_project(files)
     blueprints = {blueprint["pipeline"]: blueprint for blueprint in read(project).blueprints()}
     loads = {task["task_id"]: task["work"]["load"] for task in blueprints["__default__"]["tasks"]}
-    assert loads == {"first__second": ["sales"], "one__two": ["more"]}
+    assert loads == {"first__second": "sales", "one__two": "more"}
     monkeypatch.setenv("RUNS", "yes")
     monkeypatch.setenv("TOLD", str(tmp_path / "told"))
     done = run(project, pipeline="__default__")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "told").read_text().splitlines()[0] == "before ['__default__']"
+
+
+MIXED = """
+from kedro.framework.project import find_pipelines
+def register_pipelines():
+    pipelines = find_pipelines(raise_errors=True)
+    if {"sales", "more"} <= pipelines.keys():
+        pipelines["mixed"] = (
+            pipelines["sales"].only_nodes("first") + pipelines["more"].only_nodes("two")
+        )
+    return pipelines
+"""
+
+
+def test_a_task_of_nodes_from_two_folders_has_them_from_the_registry(
+    make_project: MakeProject,
+) -> None:
+    """The folders as they are may not go together: here both have a node called `second`."""
+    more = SALES.replace('name="first"', 'name="second"').replace("doubled", "total", 1)
+    more = more.replace('"raw", "total", name="second"', '"raw", "rest", name="second"')
+    more = more.replace('"doubled", "total", name="second"', '"doubled", "total", name="two"')
+    files = {
+        "src/shop/pipelines/more/__init__.py": more,
+        "src/shop/pipeline_registry.py": MIXED,
+        "data/raw.json": "21",
+    }
+    project = make_project(files)
+    (mixed,) = (b for b in read(project).blueprints() if b["pipeline"] == "mixed")
+    (task,) = mixed["tasks"]
+    assert task["work"]["nodes"] == ["first", "two"] and task["work"]["load"] == ""
+    done = run(project, pipeline="mixed", nodes=["first", "two"], load=task["work"]["load"])
+    assert done.returncode == 0, done.stderr
+    assert total(project) == 84
 
 
 def test_the_projects_hooks_fire_once_a_task(

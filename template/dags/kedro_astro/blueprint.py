@@ -39,15 +39,15 @@ class Work(TypedDict):
     Attributes:
         nodes: their names, in order.
         hooks: those of Kedro's pipeline hooks that it fires.
-        load: pipelines that Kedro can load by themselves and that have the nodes; none if the
-            registry has to be loaded as it is written.
+        load: a pipeline that Kedro can load by itself and that has the nodes; empty if the registry
+            has to be loaded as it is written.
         producers: by versioned input that another task of the DAG saves, that task's id.
         saves: by output, its location (or None) and whether it is versioned.
     """
 
     nodes: list[str]
     hooks: list[str]
-    load: list[str]
+    load: str
     producers: dict[str, str]
     saves: dict[str, tuple[str | None, bool]]
 
@@ -162,7 +162,8 @@ def _task(
     saved_by = {untranscoded(name): other.task_id for other in plan.tasks for name in other.outputs}
     lasting = {untranscoded(name) for name in task.outputs if not datasets[name].of_one_run}
     hooks = PIPELINE_HOOKS if plan.settings.pipeline_hooks == "task" else (task.hook,)
-    homes = {node.home for node in task.nodes}
+    # One folder's, or the registry's: what two folders hold besides may not go together.
+    homes = {pipeline.name} if pipeline.alone else {node.home for node in task.nodes}
     return {
         "task_id": task.task_id,
         "label": display_name(task),
@@ -174,7 +175,7 @@ def _task(
         "work": {
             "nodes": [node.name for node in task.nodes],
             "hooks": [name for name in hooks if name],
-            "load": [pipeline.name] if pipeline.alone else sorted(homes) if all(homes) else [],
+            "load": homes.pop() if len(homes) == 1 else "",
             "producers": {
                 name: saved_by[untranscoded(name)]
                 for name in task.inputs

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kedro_astro.blueprint import Blueprint
     from kedro_astro.structure import Structure
 
-FORMAT = 7
+FORMAT = 8
 """Version of the file; a manifest of another format is read as if it were not there."""
 
 COMPILED = "KEDRO_ASTRO_MANIFEST"

@@ -58,7 +58,7 @@ class KedroOperator(BaseOperator):
         session = Session(
             project=self.project,
             pipeline=self.pipeline,
-            load=tuple(self.work["load"]),
+            load=self.work["load"],
             nodes=tuple(self.work["nodes"]),
             run_id=version,
             hooks=tuple(self.work["hooks"]),

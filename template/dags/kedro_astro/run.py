@@ -27,8 +27,8 @@ class Session:
     Attributes:
         project: the folder that holds `pyproject.toml`.
         pipeline: the registered pipeline that the nodes are of.
-        load: pipelines that Kedro can load by themselves and that have the nodes; none if the
-            registry has to be loaded as it is written.
+        load: a pipeline that Kedro can load by itself and that has the nodes; empty if the registry
+            has to be loaded as it is written.
         nodes: names of the nodes to run; if there are none, the hooks are fired for the whole
             pipeline and nothing is run.
         run_id: the version that versioned datasets are saved under.
@@ -39,7 +39,7 @@ class Session:
 
     project: str
     pipeline: str
-    load: tuple[str, ...]
+    load: str
     nodes: tuple[str, ...]
     run_id: str
     hooks: tuple[str, ...] = PIPELINE_HOOKS
@@ -49,7 +49,7 @@ class Session:
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Session:
         """Return the session that was written as JSON, which has lists for tuples."""
-        lists = {name: tuple(data[name]) for name in ("load", "nodes", "hooks") if name in data}
+        lists = {name: tuple(data[name]) for name in ("nodes", "hooks") if name in data}
         return cls(**{**data, **lists})
 
 
@@ -77,7 +77,6 @@ def _run(wanted: Session, mask: Callable[[str], None]) -> None:
     from kedro.framework.project import pipelines
     from kedro.framework.session import KedroServiceSession
     from kedro.framework.startup import bootstrap_project
-    from kedro.pipeline import Pipeline
     from kedro.runner import SequentialRunner
 
     class NoRunner(SequentialRunner):
@@ -87,18 +86,15 @@ def _run(wanted: Session, mask: Callable[[str], None]) -> None:
     project = Path(wanted.project)
     bootstrap_project(project)
     # By itself a session has Kedro import the folder that is called like the pipeline and nothing
-    # else. Where that is not the pipeline that the registry makes, the pipeline is put together of
-    # those that have the nodes, or the registry is loaded as it is written. Kedro's serving mode
-    # keeps a session from asking, too, but it also gives the config loader an argument that a
-    # project's own class need not know.
-    if wanted.load != (wanted.pipeline,):
-        whole = Pipeline([])
-        for name in wanted.load:
-            _ask_for(pipelines, name)
-            whole += pipelines[name]
-        pipelines.set_requested = lambda pipeline_names: None  # type: ignore[method-assign]
+    # else. Where that is not the pipeline that the registry makes, one that has the same nodes
+    # takes its name, or the registry is loaded as it is written. Kedro's serving mode keeps a
+    # session from asking, too, but it also gives the config loader an argument that a project's own
+    # class need not know.
+    if wanted.load != wanted.pipeline:
         if wanted.load:
-            pipelines[wanted.pipeline] = whole
+            _ask_for(pipelines, wanted.load)
+            pipelines[wanted.pipeline] = pipelines[wanted.load]
+        pipelines.set_requested = lambda pipeline_names: None  # type: ignore[method-assign]
     session = KedroServiceSession.create(project_path=project, env=kedro_env(project))
     # Kedro has no public way to the hooks of a session.
     manager = session._hook_manager
