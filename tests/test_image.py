@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -85,6 +86,27 @@ def test_a_run_of_the_example(image: str, project: Path) -> None:
     command = ("python", "-W", "ignore", "-c", RUN_TASKS, "penguins")
     returned = json.loads(in_image(image, *command, options=options).splitlines()[-1])
     assert returned["plot_penguins"]["penguin_plot"]["location"].endswith("penguin_plot.png")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a file system")
+@pytest.mark.parametrize(("mode", "then"), [(0o777, 0o777), (0o755, 0o777)])
+def test_data_on_a_file_system_without_access_control_lists(
+    image: str, tmp_path: Path, mode: int, then: int
+) -> None:
+    """Where whoever looks may write, as on macOS, nothing changes; elsewhere all may, said so."""
+    data = tmp_path / "data"
+    data.mkdir()
+    succeed(["mount", "-t", "ramfs", "none", data], ROOT)
+    try:
+        data.chmod(mode)
+        options = ["--rm", "--user", "root", "--volume", f"{data}:{HOME}/data"]
+        script = ["python", "-I", "dags/kedro_astro/host_data.py", "data", "touch", "data/mine"]
+        said = succeed(["docker", "run", *options, image, *script], ROOT)
+        assert ("takes no access control list" in said) == (mode != then)
+        assert data.stat().st_mode & 0o777 == then
+        assert (data / "mine").stat().st_uid == 50000
+    finally:
+        succeed(["umount", data], ROOT)
 
 
 def test_astro_dev_parse(image: str, project: Path) -> None:
