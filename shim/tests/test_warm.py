@@ -37,8 +37,9 @@ import json, logging, sys
 from pathlib import Path
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
 hook, handlers = sys.excepthook, list(logging.root.handlers)
-from kedro_astro.warm import warm_up
-warm_up(Path(sys.argv[1]), "scheduler", sys.argv[2], sys.argv[3] == "new")
+import kedro_astro.warm
+kedro_astro.warm.hand_on = lambda project: None  # needs Airflow: see test_inherited.py
+kedro_astro.warm.warm_up(Path(sys.argv[1]), "scheduler", sys.argv[2], sys.argv[3] == "new")
 import os
 assert (sys.excepthook, logging.root.handlers) == (hook, handlers)
 assert logging.root.isEnabledFor(logging.INFO)
@@ -290,16 +291,16 @@ def test_what_is_not_installed_is_never_imported(tmp_path: Path, packages: Packa
 PLUG_IN = """
 import multiprocessing, runpy, sys
 from pathlib import Path
-project = Path(sys.argv[1])
+project, component = Path(sys.argv[1]), sys.argv[2]
 def listeners():
     plugin = runpy.run_path(str(project / "plugins/kedro_astro_warm.py"))["KedroAstroWarm"]
     return len(plugin.listeners)
-for component in ("dag-processor", "triggerer", "api-server", "celery", "standalone"):
-    sys.argv = ["airflow", component]
-    assert listeners() == 0, component
+for other in ("triggerer", "api-server", "celery", "standalone"):
+    sys.argv = ["airflow", other]
+    assert listeners() == 0, other
 sys.argv = ["airflow"]
 assert listeners() == 0
-sys.argv = ["/some/airflow", "scheduler", "--num-runs", "3"]
+sys.argv = ["/some/airflow", component, "--num-runs", "3"]
 def in_a_fork():
     assert listeners() == 0
 child = multiprocessing.get_context("fork").Process(target=in_a_fork)
@@ -308,7 +309,7 @@ assert child.exitcode == 0
 
 from airflow.listeners.listener import get_listener_manager
 manager, path = get_listener_manager(), list(sys.path)
-(warm,) = (it for it in manager.pm.get_plugins() if type(it).__name__ == "InScheduler")
+(warm,) = (it for it in manager.pm.get_plugins() if type(it).__name__ == "Starting")
 shim = project / "dags/kedro_astro/warm.py"
 def start():
     manager.add_listener(warm)
@@ -324,8 +325,9 @@ start()
 """
 
 
-def test_only_a_scheduler_warms_up(tmp_path: Path) -> None:
-    """Not another component, not what a scheduler forks; a shim that is not there stops nothing."""
+@pytest.mark.parametrize("component", ["scheduler", "dag-processor"])
+def test_only_what_forks_warms_up(tmp_path: Path, component: str) -> None:
+    """Not another component, not what these fork; a shim that is not there stops nothing."""
     for name, text in {
         "plugins/kedro_astro_warm.py": PLUGIN.read_text(),
         "dags/kedro_astro/__init__.py": "",
@@ -339,8 +341,8 @@ def test_only_a_scheduler_warms_up(tmp_path: Path) -> None:
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(tmp_path / "plugins"),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
     }
-    lines = run(PLUG_IN, str(tmp_path), env=env).splitlines()[-3:]
-    said = f"{tmp_path} scheduler LocalExecutor False"
+    lines = run(PLUG_IN, str(tmp_path), component, env=env).splitlines()[-3:]
+    said = f"{tmp_path} {component} LocalExecutor False"
     assert lines == [f"first {said}", f"edited {said}", ""]
 
 

@@ -1,7 +1,8 @@
 """Tasks start warm: the process that forks them imports once what your pipelines import.
 
-That is Airflow's scheduler with the LocalExecutor, and Celery's worker. Airflow loads this file in
-each of its components; no other does more than that. It belongs to the template.
+That is Airflow's scheduler with the LocalExecutor, and Celery's worker. The DAG processor, which
+forks for each parse, imports the shim and no library. Airflow loads this file in each of its
+components; no other does more than that. It belongs to the template.
 `KEDRO_ASTRO_WARM_START=off` in the environment turns it off.
 """
 
@@ -17,6 +18,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 # What they fork has their command line, and macOS forks no tasks.
 FORKS = sys.platform == "linux" and multiprocessing.parent_process() is None
 IN_SCHEDULER = FORKS and sys.argv[1:2] == ["scheduler"]
+IN_DAG_PROCESSOR = FORKS and sys.argv[1:2] == ["dag-processor"]
 IN_WORKER = FORKS and sys.argv[1:3] == ["celery", "worker"]
 
 
@@ -38,20 +40,20 @@ def warm(component: str) -> None:
         conf.get("core", "executor"),
         conf.getboolean("core", "execute_tasks_new_python_interpreter", fallback=False),
     )
-    # A task imports the shim anew, as it is then.
+    # Whoever is forked imports the shim anew, or inherits it if it is the same then.
     for name in set(sys.modules) - others:
         if name.partition(".")[0] == "kedro_astro":
             del sys.modules[name]
 
 
-class InScheduler:
+class Starting:
     @hookimpl
     def on_starting(self, component: object) -> None:
         from airflow.listeners.listener import get_listener_manager
 
         # Airflow refuses tasks with `end_from_trigger` where there is a listener, in forks as well.
         get_listener_manager().pm.unregister(self)
-        warm("scheduler")
+        warm("dag-processor" if IN_DAG_PROCESSOR else "scheduler")
 
 
 if IN_WORKER:
@@ -63,4 +65,4 @@ if IN_WORKER:
 
 class KedroAstroWarm(AirflowPlugin):
     name = "kedro_astro_warm"
-    listeners = (InScheduler(),) if IN_SCHEDULER else ()
+    listeners = (Starting(),) if IN_SCHEDULER or IN_DAG_PROCESSOR else ()

@@ -72,7 +72,7 @@ def _built(
     """Yield each pipeline's DAG, or why Airflow refuses it: one must not take the others along."""
     for blueprint in manifest.blueprints(wanted):
         try:
-            dag = _dag(blueprint, project)
+            dag = build_dag(blueprint, project)
             dag.validate()  # type: ignore[no-untyped-call]
         except Exception as error:
             from kedro_astro.errors import KedroAstroError, RefusedDagError
@@ -83,7 +83,16 @@ def _built(
             yield dag
 
 
-def _dag(blueprint: Blueprint, project: Path) -> DAG:
+def build_dag(blueprint: Blueprint, project: Path) -> DAG:
+    """Return the DAG of a blueprint.
+
+    Args:
+        blueprint: of one pipeline.
+        project: the folder that holds `pyproject.toml`.
+
+    Raises:
+        Exception: whatever Airflow has against it.
+    """
     source = str(project / blueprint["source"])
     package = blueprint["package"]
     dag = DAG(
@@ -102,18 +111,18 @@ def _dag(blueprint: Blueprint, project: Path) -> DAG:
     operators = {}
     for task in blueprint["tasks"]:
         prefix = f"{task['group']}." if task["group"] else ""
-        operators[task["task_id"]] = KedroOperator(
+        operators[task["task_id"]] = operator = KedroOperator(
             task_id=task["task_id"].removeprefix(prefix),
             task_display_name=task["label"].removeprefix(prefix),
             task_group=groups[task["group"]],
             dag=dag,
             doc_md=task["doc"],
             outlets=[_asset(name, package) for name in task["outlets"]],
-            project=str(project),
-            blueprint=blueprint,
-            work=task["work"],
             **_arguments(task["arguments"], source),
         )
+        operator.project = str(project)
+        operator.blueprint = blueprint
+        operator.work = task["work"]
     for task in blueprint["tasks"]:
         if task["upstream"]:
             operator = operators[task["task_id"]]

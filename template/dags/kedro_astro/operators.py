@@ -27,22 +27,21 @@ class KedroOperator(BaseOperator):
     Parameters that `airflow.yml` sets may hold Jinja. Those of a trigger form are never rendered:
     whoever may start a run may not read connections.
 
-    Args:
+    Attributes:
         project: the folder that holds `pyproject.toml`.
         blueprint: of the DAG.
         work: what the task does.
+        child: the task's own process, if it has one.
     """
 
     ui_color = "#ffe366"
+    shallow_copy_attrs = ("blueprint", "work")
 
-    def __init__(self, *, project: str, blueprint: Blueprint, work: Work, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.project = project
-        self.pipeline = blueprint["pipeline"]
-        self.parameters = blueprint["parameters"]
-        self.templates = blueprint["templates"]
-        self.work = work
-        self.child: Child | None = None
+    # Not arguments: an operator with an `__init__` of its own costs Airflow a tenth more.
+    project: str
+    blueprint: Blueprint
+    work: Work
+    child: Child | None = None
 
     def execute(self, context: Context) -> dict[str, dict[str, str | None]]:
         from kedro_astro.project import own_python
@@ -52,12 +51,12 @@ class KedroOperator(BaseOperator):
         dag_run = context["dag_run"]
         due = _due(dag_run)
         folder = folder_of_run(due, dag_run.dag_id, dag_run.run_id)
-        version = version_of_run(due, self.pipeline, context["ti"].try_number)
+        version = version_of_run(due, self.blueprint["pipeline"], context["ti"].try_number)
         saves = self.work["saves"]
         own = {name: version for name, (_, versioned) in saves.items() if versioned}
         session = Session(
             project=self.project,
-            pipeline=self.pipeline,
+            pipeline=self.blueprint["pipeline"],
             load=self.work["load"],
             nodes=tuple(self.work["nodes"]),
             run_id=version,
@@ -96,13 +95,14 @@ class KedroOperator(BaseOperator):
         from kedro_astro.parameters import nested
 
         form = context["dag"].params
+        templates, parameters = self.blueprint["templates"], self.blueprint["parameters"]
         changed = {}
         for name, value in context["params"].items():
             if name not in form:
                 raise _unknown(name, form)
-            if name in self.templates and value == self.templates[name]:
+            if name in templates and value == templates[name]:
                 value = self._rendered(name, context)  # noqa: PLW2901
-            if name not in self.parameters or value != self.parameters[name]:
+            if name not in parameters or value != parameters[name]:
                 changed[name] = value
         return nested(changed)
 
@@ -112,11 +112,12 @@ class KedroOperator(BaseOperator):
 
         from kedro_astro.settings_values import shown
 
+        template = self.blueprint["templates"][name]
         try:
-            return self.render_template(self.templates[name], context)
+            return self.render_template(template, context)
         except TemplateError as error:
             raise AirflowFailException(
-                f"airflow.yml sets the parameter {name} to {shown(self.templates[name])}, which "
+                f"airflow.yml sets the parameter {name} to {shown(template)}, which "
                 f"cannot be rendered for this run: {error}. A run without a logical date has no ds "
                 "and no data interval: start it with one, or with a value for that parameter."
             ) from error

@@ -16,6 +16,8 @@ CHECKSUMS = "CHECKSUMS"
 CACHE = ".kedro-astro"
 """The folder in a project for what kedro-astro may lose."""
 
+IGNORE = ".gitignore"
+
 WELL = "well.json"
 """The note there of what had nothing wrong."""
 
@@ -59,16 +61,20 @@ def kedro_env(project: Path) -> str | None:
 def cache_folder(project: Path) -> Path:
     """Return the folder for what kedro-astro may lose: in the project, or where that is read-only
     in the system's temporary folder. It is made if need be, with a `.gitignore` of its own."""
+    own = project / CACHE
+    # Each parse asks; mostly it is there.
+    if os.access(own / IGNORE, os.F_OK) and os.access(own, os.W_OK):
+        return own
     import hashlib
     import tempfile
 
     owner = hashlib.sha256(f"{os.getuid()} {project}".encode()).hexdigest()[:16]
-    for folder in (project / CACHE, Path(tempfile.gettempdir()) / f"kedro-astro-{owner}"):
+    for folder in (own, Path(tempfile.gettempdir()) / f"kedro-astro-{owner}"):
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
-            if folder.stat().st_uid != os.getuid() and folder.parent != project:
+            if folder.stat().st_uid != os.getuid() and folder != own:
                 continue
-            ignore = folder / ".gitignore"
+            ignore = folder / IGNORE
             if not ignore.exists():
                 ignore.write_text("*\n", encoding="utf-8")
             if os.access(folder, os.W_OK):
@@ -77,7 +83,7 @@ def cache_folder(project: Path) -> Path:
             continue
     from kedro_astro.errors import ManifestError
 
-    raise ManifestError(project / CACHE, "neither it nor the temporary folder can be written to")
+    raise ManifestError(own, "neither it nor the temporary folder can be written to")
 
 
 def prepare_kedro() -> None:

@@ -2,6 +2,8 @@
 
 Only what is installed, never the project's own modules: an edit counts from the next task on.
 Whatever happens here, Airflow starts; its log says in a line what was left cold, and why.
+
+The process that forks for each parse, the DAG processor, imports the shim and no more.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kedro_astro.errors import KedroAstroError
+from kedro_astro.inherited import hand_on
 from kedro_astro.libraries import requirements
 from kedro_astro.manifest import load as load_structure
 from kedro_astro.memory import available
@@ -35,29 +38,36 @@ log = logging.getLogger("kedro_astro.warm")
 
 
 def warm_up(project: Path, component: str, executor: str, new_interpreter: bool) -> None:
-    """Import what tasks import, and log a line of it. Call it before the first task is forked.
+    """Import what tasks and parses import, and log a line of it. Call it before the first fork.
 
     Args:
         project: the folder that holds `pyproject.toml`.
-        component: `scheduler`, or Celery's `worker`.
+        component: `scheduler`, Celery's `worker`, or `dag-processor`, which forks for parses alone.
         executor: Airflow's setting of that name.
         new_interpreter: whether each task gets an interpreter of its own by Airflow's setting.
     """
+    value = os.environ.get(SWITCH, "").strip().lower()
+    if value not in ("", "on", "off"):
+        log.warning("%s is %r, which counts as on. Write on or off.", SWITCH, value)
+    parses = component == "dag-processor"
+    what = "Parses" if parses else "Tasks"
     try:
-        value = os.environ.get(SWITCH, "").strip().lower()
-        if value not in ("", "on", "off"):
-            log.warning("%s is %r, which counts as on. Write on or off.", SWITCH, value)
         if value == "off":
-            log.info("Tasks start cold: %s is off.", SWITCH)
+            log.info("%s start cold: %s is off.", what, SWITCH)
+        elif parses:
+            hand_on(project)
+            log.info("Parses start warm.")
         elif reason := _never_warm(component, executor, new_interpreter):
             log.info("Tasks start cold: %s.", reason)
         else:
             _warm(project)
+            what = "Parses in tasks"
+            hand_on(project)
     except KedroAstroError as error:
-        log.warning("Tasks start cold: %s", error)
+        log.warning("%s start cold: %s", what, error)
     except Exception as error:
         # Airflow would print a traceback. It is not Airflow's fault, and nothing is broken.
-        log.warning("Tasks start cold: %s.", reason_of(error))
+        log.warning("%s start cold: %s.", what, reason_of(error))
 
 
 def _never_warm(component: str, executor: str, new_interpreter: bool) -> str:
