@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,9 +46,9 @@ def main() -> None:
             rows.append(row)
             console.print(report.table([row]))
 
-    with ImportedAirflow(WORK / "forks.log", rivals.airflow_modules(project)) as airflow:
-        take(cases.parsing(airflow, WORK))
-        take(cases.against_kedro_airflow(airflow, project))
+    start = partial(ImportedAirflow, WORK / "forks.log", rivals.airflow_modules(project))
+    take(cases.parsing(start, WORK))
+    take(cases.against_kedro_airflow(start, project))
     take(cases.discovery(project, WORK))
     # Where an installed wheel would be.
     os.environ["PYTHONPATH"] = str(project / "src")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 import os
 import subprocess
@@ -52,15 +53,20 @@ def keep(project: Path, path: Path) -> Structure:
     """
     from kedro_astro.discover import discover
 
-    kept = _kept_structure(path)
-    sources = kept.sources if kept else SOURCES
-    # Taken before the reading: an edit made meanwhile makes the manifest stale, not wrong.
-    fingerprint = sources_fingerprint(project, sources)
-    structure = _with_last_good(discover(project), kept)
-    if structure.sources != sources:
-        fingerprint = sources_fingerprint(project, structure.sources)
-    _write(path, to_bytes(structure, fingerprint))
-    return structure
+    # Modules, nodes and datasets all stay: the collector would go through them again and again.
+    gc.disable()
+    try:
+        kept = _kept_structure(path)
+        sources = kept.sources if kept else SOURCES
+        # Taken before the reading: an edit made meanwhile makes the manifest stale, not wrong.
+        fingerprint = sources_fingerprint(project, sources)
+        structure = _with_last_good(discover(project), kept)
+        if structure.sources != sources:
+            fingerprint = sources_fingerprint(project, structure.sources)
+        _write(path, to_bytes(structure, fingerprint))
+        return structure
+    finally:
+        gc.enable()
 
 
 def to_bytes(structure: Structure, fingerprint: str) -> bytes:
