@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import warnings
@@ -159,6 +160,12 @@ def succeed(command: list[str | Path], cwd: Path, env: dict[str, str] | None = N
 def python(*arguments: str | Path) -> list[str | Path]:
     """Return the command line of this interpreter with arguments."""
     return [sys.executable, *arguments]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 RUN_TASKS = """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import socket
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ import psutil
 import pytest
 from engine import build, compose, missing, provide_postgres, provide_runtime
 from kedro_astro.client import Airflow
-from scaffold import ROOT, run, scaffold
+from scaffold import ROOT, free_port, run, scaffold
 
 IMAGE = "kedro-astro/penguins-dev"
 DAGS = ["penguins", "penguins.data_processing", "penguins.data_science", "penguins.reporting"]
@@ -47,9 +46,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture(scope="session")

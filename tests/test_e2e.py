@@ -23,7 +23,7 @@ from kedro_astro.client import Airflow
 from kedro_astro.errors import StandaloneError
 from kedro_astro.standalone import running
 from rich.console import Console
-from scaffold import ROOT, python, run, scaffold, succeed
+from scaffold import ROOT, free_port, python, run, scaffold, succeed
 
 pytestmark = pytest.mark.e2e
 
@@ -621,12 +621,6 @@ def add_pipeline(project: Path, name: str, body: str) -> Path:
     )
     (folder / "__init__.py").write_text("from .pipeline import create_pipeline\n")
     return nodes
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def processes_of(project: Path) -> list[str]:

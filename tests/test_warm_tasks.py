@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
-import psutil
 import pytest
-from scaffold import ROOT, scaffold
+from scaffold import ROOT
 
 STRESS = """
 import multiprocessing, os, signal, sys, tempfile
@@ -112,41 +109,3 @@ def test_hundreds_of_forked_tasks_and_none_hangs() -> None:
     would hang in the locks of its threads.
     """
     assert run(STRESS, "300", timeout=300) == "300 of 300\n"
-
-
-@pytest.mark.e2e
-def test_celerys_worker_is_warm_before_it_forks_its_pool(tmp_path: Path) -> None:
-    """With the one setting that the image has, for else it loads no plugin."""
-    project = scaffold(tmp_path / "penguins", project_name="Penguins")
-    (setting,) = re.findall("ENV (.*LAZY.*)=(.*)\n", (project / "Dockerfile").read_text())
-    env = {
-        **os.environ,
-        **dict([setting]),
-        "AIRFLOW_HOME": str(tmp_path / "airflow"),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(project / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(project / "plugins"),
-        "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
-        "AIRFLOW__CELERY__BROKER_URL": "memory://",
-        "AIRFLOW__CELERY__RESULT_BACKEND": f"db+sqlite:///{tmp_path}/results.db",
-        # Of a worker on a machine of its own nobody asks which database there is.
-        "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
-    }
-    command = [Path(sys.executable).with_name("airflow"), "celery", "worker", "-c", "1", "-s"]
-    with psutil.Popen(
-        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as worker:
-        ending = threading.Timer(120, worker.kill)
-        ending.start()
-        try:
-            lines = []
-            for line in worker.stdout:
-                lines.append(line)
-                if " ready." in line:
-                    break
-            (warm,) = [line for line in lines if "[kedro_astro.warm]" in line]
-            assert "Tasks start warm: " in warm
-            forked = [process.memory_maps() for process in worker.children()]
-            assert any("/pandas/" in library.path for maps in forked for library in maps)
-        finally:
-            ending.cancel()
-            worker.terminate()

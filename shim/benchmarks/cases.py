@@ -26,7 +26,7 @@ sys.path.insert(0, "dags")
 from kedro_astro.reading import keep
 assert not keep(Path.cwd(), Path.cwd() / ".kedro-astro/measured.json").problems
 """
-PER_NODE = """
+READING = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, "dags")
@@ -125,18 +125,14 @@ def discovery(project: Path, folder: Path) -> Iterator[Row]:
         "theirs": _reading(project, KEDRO_ALONE),
     }
     yield _ms("discovery, cold, the example", "importing the pipelines", best(alone, 6), 1.2)
-    # What a process costs before it has read a node is taken off both, or the fixed part, Kedro and
-    # a project of one node, would hide how the rest grows. What is left is compared for each node.
+    sizes = {"ours": (100, 20), "theirs": (10, 20)}
     many = {
-        name: rivals.many(folder / f"discover_{count}", count, nodes)
-        for name, count, nodes in (("fixed", 1, 1), ("few", 10, 20), ("many", 100, 20))
+        side: partial(printed, READING, rivals.many(folder / f"discover_{size[0]}", *size))
+        for side, size in sizes.items()
     }
-    found = best({name: partial(printed, PER_NODE, project) for name, project in many.items()}, 15)
-    each = {
-        "ours": (found["many"] - found["fixed"]) / (2000 - 1),
-        "theirs": (found["few"] - found["fixed"]) / (200 - 1),
-    }
-    yield _ms("discovery, each of 100 x 20 nodes", "each of 10 x 20 nodes", each, 1)
+    found = best(many, 7)
+    each = {side: found[side] / (pipelines * nodes) for side, (pipelines, nodes) in sizes.items()}
+    yield _ms("discovery, a node of 100 x 20", "a node of 10 x 20", each, 1)
 
 
 def _parse(airflow: ImportedAirflow, where: Path) -> float:
