@@ -89,6 +89,16 @@ def test_a_registered_name_that_is_no_folder(make_project: MakeProject) -> None:
         ),
         ("conf/base/catalog.yml", "raw: {type: [\n", ["catalog.yml"]),
         ("conf/base/catalog.yml", "raw: {filepath: x}\n", ["an entry raw without a `type`"]),
+        (
+            "conf/base/catalog.yml",
+            "raw: {type: CachedDataset, dataset: {filepath: x}}\n",
+            ["an entry raw with a `dataset` without a `type`"],
+        ),
+        (
+            "conf/base/catalog.yml",
+            "raw: {type: CachedDataset, dataset: {}}\n",
+            ["an entry raw with a `dataset` without a `type`"],
+        ),
         ("conf/base/catalog.yml", "3: {type: x}\n", ["The catalog of this project", "mapping"]),
         (
             "conf/base/catalog.yml",

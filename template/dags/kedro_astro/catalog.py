@@ -23,17 +23,21 @@ def check_entries(catalog: Mapping[Any, Any]) -> None:
     """Raise what Kedro itself has no words for.
 
     Raises:
-        ConfigurationError: for an entry whose name is no text, or that has no type.
+        ConfigurationError: for an entry whose name is no text, or that has no type, or that caches
+            one which has none.
     """
     for name, entry in catalog.items():
         if not isinstance(name, str):
             raise ConfigurationError(
                 "catalog", f"has an entry {name!r}, which is no text: put it in quotes"
             )
-        if isinstance(entry, Mapping) and not isinstance(entry.get("type"), str):
-            raise ConfigurationError(
-                "catalog", f"has an entry {name} without a `type`, such as pandas.CSVDataset"
-            )
+        where = f"an entry {name}"
+        while isinstance(entry, Mapping):
+            if not isinstance(kind := entry.get("type"), str):
+                raise ConfigurationError(
+                    "catalog", f"has {where} without a `type`, such as pandas.CSVDataset"
+                )
+            where, entry = f"{where} with a `dataset`", _cached(kind, entry)  # noqa: PLW2901
 
 
 def without_credentials(value: Any) -> Any:
@@ -74,11 +78,18 @@ def types_of(config: Mapping[str, Any]) -> Iterator[str]:
 
 def _in_memory(config: Mapping[str, Any]) -> bool:
     """Whether the data ends with the process. A `CachedDataset` saves through to what it wraps."""
-    kind = str(config["type"]).rpartition(".")[2]
-    inner = config.get("dataset")
-    if kind == "CachedDataset" and inner is not None:
-        return _in_memory(inner if isinstance(inner, Mapping) else {"type": inner})
-    return kind in MEMORY_DATASETS
+    kind = str(config["type"])
+    if inner := _cached(kind, config):
+        return _in_memory(inner)
+    return kind.rpartition(".")[2] in MEMORY_DATASETS
+
+
+def _cached(kind: str, entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the entry that a `CachedDataset` wraps, which may be no more than a type."""
+    inner = entry.get("dataset")
+    if kind.rpartition(".")[2] != "CachedDataset" or inner is None:
+        return None
+    return inner if isinstance(inner, Mapping) else {"type": inner}
 
 
 def _location(config: Mapping[str, Any], project: Path) -> str | None:
