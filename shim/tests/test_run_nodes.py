@@ -122,6 +122,20 @@ def test_another_pipeline_that_is_broken_does_not_matter(make_project: MakeProje
     assert total(project) == 84
 
 
+def test_an_entry_that_the_nodes_do_not_use_is_not_touched(make_project: MakeProject) -> None:
+    """Its class is not even imported: one library that is missing fails no other task."""
+    more = "more: {type: shop.broken.Dataset}\nless: {type: not.installed.Dataset}\n"
+    files = {
+        "conf/base/catalog.yml": CATALOG + more,
+        "src/shop/broken.py": "raise RuntimeError('touched')",
+        "data/raw.json": "21",
+    }
+    project = make_project(files)
+    done = run(project)
+    assert done.returncode == 0, done.stderr
+    assert total(project) == 84
+
+
 @KEDRO_LOADS_ONE_ALONE
 def test_a_task_of_the_whole_project_loads_only_the_folder_that_has_its_nodes(
     make_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
