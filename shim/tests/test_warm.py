@@ -277,6 +277,7 @@ def test_tasks_that_are_spawned_inherit_nothing(tmp_path: Path, packages: Packag
     before = "import multiprocessing; multiprocessing.set_start_method('spawn')"
     (line,), modules, _ = warm(tmp_path, packages(a=""), {"a": "a==1.0"}, before=before)
     assert "Tasks start cold: Airflow starts them by spawn" in line and "a" not in modules
+    assert line.endswith("AIRFLOW__CORE__MP_START_METHOD=fork changes that.")
 
 
 def test_what_is_not_installed_is_never_imported(tmp_path: Path, packages: Packages) -> None:

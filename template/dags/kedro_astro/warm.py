@@ -76,7 +76,8 @@ def _never_warm(component: str, executor: str, new_interpreter: bool) -> str:
         return f"with the {executor} this process forks none"
     # Celery's pool forks whatever Python's own method is.
     if component == "scheduler" and (method := multiprocessing.get_start_method()) != "fork":
-        return f"Airflow starts them by {method}, so they inherit nothing"
+        fork = "AIRFLOW__CORE__MP_START_METHOD=fork"
+        return f"Airflow starts them by {method}, so they inherit nothing; {fork} changes that"
     if new_interpreter:
         return "[core] execute_tasks_new_python_interpreter is on"
     if own_python():
