@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -87,17 +87,17 @@ class Inherited(MetaPathFinder, Loader):
         self._modules = modules
         self._files = [str(module.__file__) for module in modules.values()]
         self._states = self._states_now()
+        self._home = str(Path(str(modules[PACKAGE].__file__)).parents[1])
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return where the package is, or None to have others look for it, or for a module."""
-        if name != PACKAGE or not (found := PathFinder.find_spec(name)):
+        if name != PACKAGE or not self._comes_first() or self._states != self._states_now():
             return None
-        if found.origin != self._modules[name].__file__ or self._states != self._states_now():
-            return None
-        found.loader = self
-        return found
+        spec = ModuleSpec(name, self, origin=self._modules[name].__file__, is_package=True)
+        spec.submodule_search_locations = list(self._modules[name].__path__)
+        return spec
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Return the package, which is there."""
@@ -106,6 +106,15 @@ class Inherited(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         """Say that its modules are there, too. All of them ran when they were first imported."""
         sys.modules.update(self._modules)
+
+    def _comes_first(self) -> bool:
+        """Whether `sys.path` leads to this package before any other folder of its name."""
+        for folder in sys.path:
+            if folder == self._home:
+                return True
+            if os.path.isdir(os.path.join(folder, PACKAGE)):
+                return False
+        return False
 
     def _states_now(self) -> list[tuple[int, int]]:
         """Return (bytes, nanoseconds) of each module's file; of one that is gone (-1, -1)."""

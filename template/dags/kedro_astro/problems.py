@@ -41,8 +41,13 @@ def raise_problems(project: Path) -> None:
 
 def _state(project: Path, folder: Path) -> list[object]:
     """Return what decides whether the project is well: its manifest, and what is installed."""
-    compiled = os.environ.get(COMPILED)
-    manifest = Path(compiled) if compiled else folder / NAME
-    installed = Path(airflow.__file__).parents[1]
-    times = [path.stat().st_mtime_ns if path.exists() else 0 for path in (manifest, installed)]
-    return [kedro_env(project), str(manifest), *times]
+    manifest = os.environ.get(COMPILED) or f"{folder}/{NAME}"
+    installed = os.path.dirname(os.path.dirname(airflow.__file__))
+    return [kedro_env(project), manifest, _time(manifest), _time(installed)]
+
+
+def _time(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except FileNotFoundError:
+        return 0
