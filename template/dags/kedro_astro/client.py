@@ -46,8 +46,14 @@ class Airflow:
         return self._request("POST", path, json=body)
 
     def is_healthy(self) -> bool:
-        """Whether database, scheduler and DAG processor all say that they work."""
+        """Whether database, scheduler and DAG processor all say that they work.
+
+        And the API that tasks use, which Airflow builds when it is first asked: two seconds that
+        would be the first task's.
+        """
         try:
+            if not self._http.get("/execution/health").is_success:
+                return False
             health = self._http.get("/api/v2/monitor/health").json()
         except (httpx.HTTPError, ValueError):
             return False
