@@ -132,6 +132,9 @@ def _environment(
         # Between two tasks that depend on each other the scheduler naps: by default a second, most
         # of a short run. This costs 4 % of a core instead of 1 %.
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.25,
+        # A worker that misses the end of its task looks again when a heartbeat is due, and takes no
+        # other task before: after five seconds by default.
+        "WORKERS__MIN_HEARTBEAT_INTERVAL": 1,
         "USAGE_DATA_COLLECTION__ENABLED": False,
     }
     return {
