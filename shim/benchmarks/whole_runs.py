@@ -31,9 +31,9 @@ with DAG(dag_id="no_op"):
     PythonOperator(task_id="nothing", python_callable=lambda: None)
 """
 ROUNDS = 3
-SIDES = {"on": (OURS, EMPTY, NO_OP), "off": (GROUPED, GUIDE)}
+SIDES = {"on": (OURS, EMPTY, NO_OP, GUIDE), "off": (GROUPED, GUIDE)}
 """Which DAGs run with our warm start and which without: it warms all tasks of an Airflow, and users
-of kedro-airflow have none."""
+of kedro-airflow have none. With it their DAG is measured, too."""
 
 
 def whole_runs(project: Path, home: Path) -> Iterator[Row]:
@@ -48,22 +48,25 @@ def whole_runs(project: Path, home: Path) -> Iterator[Row]:
     (ours,) = (tasks for dag_id, tasks in rivals.edges(project).items() if dag_id == OURS)
     rivals.write(project / f"dags/{EMPTY}.py", rivals.by_hand({EMPTY: ours}))
     rivals.write(project / f"dags/{NO_OP}.py", NO_OP_FILE)
-    walls: dict[str, list[float]] = {}
-    firsts: dict[str, list[float]] = {}
+    walls: dict[tuple[str, str], list[float]] = {}
+    firsts: dict[tuple[str, str], list[float]] = {}
     for _ in range(ROUNDS):
-        for warm, dag_ids in SIDES.items():
-            os.environ[SWITCH] = warm
-            for dag_id, run, task in _runs(project, home / warm, dag_ids):
-                walls.setdefault(dag_id, []).append(run)
-                firsts.setdefault(dag_id, []).append(task)
-    wall = {dag_id: median(found) for dag_id, found in walls.items()}
-    first = {dag_id: median(found) for dag_id, found in firsts.items()}
+        for switch, dag_ids in SIDES.items():
+            os.environ[SWITCH] = switch
+            for dag_id, run, task in _runs(project, home / switch, dag_ids):
+                walls.setdefault((switch, dag_id), []).append(run)
+                firsts.setdefault((switch, dag_id), []).append(task)
+    warm, cold = (
+        {dag_id: median(walls[switch, dag_id]) for dag_id in SIDES[switch]} for switch in SIDES
+    )
+    first = {dag_id: median(firsts["on", dag_id]) for dag_id in SIDES["on"]}
     yield Row(
         "one task, warm start", "a no-op PythonOperator", first[OURS], first[NO_OP], "s", 0.3, "s"
     )
-    yield _wall(wall, "kedro-airflow, each node a task", GUIDE, 0.3)
-    yield _wall(wall, "kedro-airflow, the same tasks", GROUPED, 0.3)
-    yield _wall(wall, "the same DAG with empty tasks", EMPTY, 2)
+    yield _wall(warm, "kedro-airflow, each node a task", cold[GUIDE], 0.3)
+    yield _wall(warm, "kedro-airflow, the same tasks", cold[GROUPED], 0.3)
+    yield _wall(warm, "kedro-airflow, with our warm start", warm[GUIDE], 0.3)
+    yield _wall(warm, "the same DAG with empty tasks", warm[EMPTY], 2)
 
 
 def _runs(
@@ -82,8 +85,8 @@ def _runs(
             yield dag_id, wall, _seconds(airflow.task_instances(dag_id, run_id)[0])
 
 
-def _wall(wall: Mapping[str, float], against: str, theirs: str, target: float) -> Row:
-    return Row("a whole run of the example", against, wall[OURS], wall[theirs], "s", target)
+def _wall(warm: Mapping[str, float], against: str, theirs: float, target: float) -> Row:
+    return Row("a whole run of the example", against, warm[OURS], theirs, "s", target)
 
 
 def _all_quiet(airflow: Airflow, dag_ids: tuple[str, ...]) -> bool:
