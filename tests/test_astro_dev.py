@@ -14,7 +14,7 @@ import astro_cli
 import psutil
 import pytest
 from engine import build, compose, missing, provide_postgres, provide_runtime
-from kedro_astro.client import Airflow
+from kedro_astro.airflow.client import Airflow
 from scaffold import ROOT, free_port, run, scaffold
 
 IMAGE = "kedro-astro/penguins-dev"
@@ -133,7 +133,9 @@ def test_the_results_are_on_the_host(airflow: Airflow, project: Path, first_run:
 
 
 def test_tasks_and_parses_started_warm(airflow: Airflow, first_run: str) -> None:
-    lines = [line for line in airflow.log.read_text().splitlines() if "kedro_astro.warm" in line]
+    lines = [
+        line for line in airflow.log.read_text().splitlines() if "kedro_astro.airflow.warm" in line
+    ]
     parses, tasks = sorted(lines, key=lambda line: "Tasks start" in line)
     assert "dag-processor" in parses and "Parses start warm." in parses
     assert "scheduler" in tasks and "Tasks start warm: " in tasks

@@ -13,8 +13,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from kedro_astro.client import Airflow
-from kedro_astro.standalone import running
+from kedro_astro.airflow.client import Airflow
+from kedro_astro.airflow.standalone import running
 from playwright.sync_api import Page, expect, sync_playwright
 from scaffold import ROOT, scaffold
 

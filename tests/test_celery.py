@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from kedro_astro.client import Airflow
+from kedro_astro.airflow.client import Airflow
 from scaffold import free_port, scaffold, succeed
 
 pytestmark = pytest.mark.e2e

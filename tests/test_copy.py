@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from kedro_astro.adoption import COMPILE, FROM
+from kedro_astro.planning.adoption import COMPILE, FROM
 from scaffold import ROOT, python, run, scaffold, succeed
 
 ASTRO_CLI_EXPECTS = """

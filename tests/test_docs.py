@@ -23,9 +23,9 @@ import pytest
 import reference
 import yaml
 from kedro_astro.errors import KedroAstroError
-from kedro_astro.plan import plan_all
-from kedro_astro.settings import normalise
-from kedro_astro.settings_check import problems
+from kedro_astro.planning.plan import plan_all
+from kedro_astro.settings.check import problems
+from kedro_astro.settings.use import normalise
 from kedro_astro.structure import Structure, from_json, to_json, untranscoded
 from omegaconf import OmegaConf
 from scaffold import ROOT, Releases, commit, python, run, succeed
@@ -188,7 +188,7 @@ class Reader:
         package.mkdir(parents=True)
         (package / "METADATA").write_text("Metadata-Version: 2.1\nName: project\nVersion: 0\n")
         (package / "entry_points.txt").write_text(
-            "[kedro.project_commands]\nastro = kedro_astro.cli:commands\n"
+            "[kedro.project_commands]\nastro = kedro_astro.cli.commands:commands\n"
         )
         for name, script in STAND_INS.items():
             file = tools / name
@@ -385,9 +385,9 @@ def test_settings_that_are_shown_are_valid(samples: list[tuple[Block, Structure]
 BUILD = """
 import io, json, sys
 from pathlib import Path
-from kedro_astro import dags
-from kedro_astro.manifest import Manifest
-from kedro_astro.reading import to_bytes
+from kedro_astro.airflow import dags
+from kedro_astro.airflow.manifest import Manifest
+from kedro_astro.airflow.accept import to_bytes
 from kedro_astro.structure import from_json
 for place, structure in json.load(sys.stdin):
     dags.read = lambda project, patience: Manifest(io.BytesIO(to_bytes(from_json(structure), "")))

@@ -19,9 +19,9 @@ import psutil
 import pytest
 from astro_cli import standalone_environment
 from demo import run as demo_run
-from kedro_astro.client import Airflow
+from kedro_astro.airflow.client import Airflow
+from kedro_astro.airflow.standalone import running
 from kedro_astro.errors import StandaloneError
-from kedro_astro.standalone import running
 from rich.console import Console
 from scaffold import ROOT, free_port, python, run, scaffold, succeed
 
@@ -153,7 +153,9 @@ def test_plugins_are_loaded_yours_as_well(airflow: Airflow) -> None:
 
 def test_tasks_and_parses_start_warm(airflow: Airflow, first_run: str) -> None:
     """The scheduler has what the example needs, says so in one line, and left nothing cold."""
-    lines = sorted(x for x in airflow.log.read_text().splitlines() if "[kedro_astro.warm]" in x)
+    lines = sorted(
+        x for x in airflow.log.read_text().splitlines() if "[kedro_astro.airflow.warm]" in x
+    )
     parses, tasks = lines
     assert parses.startswith("dag-processor") and "Parses start warm." in parses
     assert tasks.startswith("scheduler") and "Tasks start warm: " in tasks

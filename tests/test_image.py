@@ -100,7 +100,14 @@ def test_data_on_a_file_system_without_access_control_lists(
     try:
         data.chmod(mode)
         options = ["--rm", "--user", "root", "--volume", f"{data}:{HOME}/data"]
-        script = ["python", "-I", "dags/kedro_astro/host_data.py", "data", "touch", "data/mine"]
+        script = [
+            "python",
+            "-I",
+            "dags/kedro_astro/running/host_data.py",
+            "data",
+            "touch",
+            "data/mine",
+        ]
         said = succeed(["docker", "run", *options, image, *script], ROOT)
         assert ("takes no access control list" in said) == (mode != then)
         assert data.stat().st_mode & 0o777 == then
@@ -156,7 +163,7 @@ def test_a_deploy_of_a_newer_shim_alone_says_what_else_to_deploy(
     image: str, project: Path, tmp_path: Path
 ) -> None:
     dags = shutil.copytree(project / "dags", tmp_path / "dags")
-    manifest = dags / "kedro_astro/manifest.py"
+    manifest = dags / "kedro_astro/airflow/manifest.py"
     before = manifest.read_text()
     manifest.write_text(re.sub(r"(?m)^FORMAT = \d+", "FORMAT = 9999", before))
     assert manifest.read_text() != before

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from astro_cli import HOME, pytest_in
 from engine import build, in_image, layers, missing, provide_runtime
-from kedro_astro.client import Airflow
+from kedro_astro.airflow.client import Airflow
 from scaffold import ROOT, RUN_TASKS, add_numbers, python, run, scaffold, succeed
 from test_e2e import free_port
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from kedro_astro.integrity import REPAIR
+from kedro_astro.cli.integrity import REPAIR
 from scaffold import GIT, ROOT, commit, python, run, scaffold, succeed
 
 TEST = yaml.safe_load((ROOT / "template/.github/workflows/test.yml").read_text())
@@ -208,7 +208,7 @@ class TestHooks:
     @pytest.mark.slow
     @pytest.mark.parametrize("name", HOOKS)
     def test_they_pass_and_change_nothing(self, project: Path, name: str) -> None:
-        add(project / "dags/kedro_astro/plan.py", "import  os\n" if "ruff" in name else "")
+        add(project / "dags/kedro_astro/planning/plan.py", "import  os\n" if "ruff" in name else "")
         commit(project, "a shim that is not to be formatted")
         status, output = hook(project, name)
         assert status == 0, output
@@ -236,7 +236,7 @@ class TestHooks:
         assert status == 1 and "T201" in output
         assert hook(project, "ruff-format")[0] == 0
         assert new.read_text() == "import os\n\nprint(os.curdir)\n"
-        add(project / "dags/kedro_astro/plan.py", "# mine\n")
+        add(project / "dags/kedro_astro/planning/plan.py", "# mine\n")
         status, output = hook(project, "kedro-astro")
         assert status == 1 and "is not as the template wrote it (plan.py)" in output
 
@@ -255,7 +255,7 @@ class TestOwnTests:
 
     @only_example
     def test_a_changed_shim(self, project: Path) -> None:
-        add(project / "dags/kedro_astro/plan.py", "# mine\n")
+        add(project / "dags/kedro_astro/planning/plan.py", "# mine\n")
         output = self.failing(project, "tests/test_template.py")
         assert "1 failed, 1 passed" in output and "\nE         plan.py\n" in output
         assert REPAIR in output

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import copier
 import pytest
-from kedro_astro.integrity import REPAIR, checksums
+from kedro_astro.cli.integrity import REPAIR, checksums
 from kedro_astro.project import CHECKSUMS
 from scaffold import GIT, ROOT, Releases, commit, python, run, succeed, tree
 
@@ -109,7 +109,7 @@ def test_every_edit_of_yours_stays(template: Releases, tmp_path: Path) -> None:
         assert (project / name).read_text().endswith(line), name
     assert "# All of Kedro's pipelines" in (project / "Dockerfile").read_text()
     assert "\ntmp\n" in (project / ".dockerignore").read_text()
-    assert (project / "dags/kedro_astro/plan.py").read_text().endswith("# next version\n")
+    assert (project / "dags/kedro_astro/planning/plan.py").read_text().endswith("# next version\n")
 
 
 def test_what_you_deleted_stays_deleted(template: Releases, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from scaffold import ROOT
 
 STRESS = """
 import multiprocessing, os, signal, sys, tempfile
-from kedro_astro.probe import load, probe
+from kedro_astro.airflow.probe import load, probe
 names = ["numpy", "pandas", "pyarrow", "pyarrow.parquet", "sklearn.cluster",
          "sklearn.ensemble", "sklearn.linear_model", "kedro_datasets.pandas:ParquetDataset"]
 found = probe(names, 4 << 30)
@@ -72,7 +72,7 @@ from sklearn.cluster import KMeans
 KMeans(3, n_init=1).fit(np.random.default_rng(0).random((3000, 2)))
 """
 TRY = """
-from kedro_astro.probe import probe
+from kedro_astro.airflow.probe import probe
 found = probe(["numpy", "sklearn.cluster", "working"], 4 << 30)
 print(found.good, found.bad)
 """

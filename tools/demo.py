@@ -23,9 +23,9 @@ DAG = "penguins"
 
 sys.path.insert(0, str(ROOT / "template" / "dags"))
 
-from kedro_astro.client import Airflow  # noqa: E402
+from kedro_astro.airflow.client import Airflow  # noqa: E402
+from kedro_astro.airflow.standalone import refuse_second, running  # noqa: E402
 from kedro_astro.errors import KedroAstroError, StandaloneError  # noqa: E402
-from kedro_astro.standalone import refuse_second, running  # noqa: E402
 
 COLORS = {"success": "green", "failed": "red", "running": "cyan", "upstream_failed": "yellow"}
 

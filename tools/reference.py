@@ -13,9 +13,9 @@ PAGES = ROOT / "docs" / "reference"
 
 sys.path.insert(0, str(ROOT / "shim" / "src"))
 
-from kedro_astro.cli import astro  # noqa: E402
-from kedro_astro.settings_keys import KEYS, Key  # noqa: E402
-from kedro_astro.settings_read import WHOLE_PROJECT  # noqa: E402
+from kedro_astro.cli.commands import astro  # noqa: E402
+from kedro_astro.settings.keys import KEYS, Key  # noqa: E402
+from kedro_astro.settings.read import WHOLE_PROJECT  # noqa: E402
 
 MADE_FROM = "<!-- `make docs` writes this page from {}: make changes there. -->\n"
 

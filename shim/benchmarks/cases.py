@@ -23,7 +23,7 @@ DISCOVER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, "dags")
-from kedro_astro.reading import keep
+from kedro_astro.airflow.accept import keep
 assert not keep(Path.cwd(), Path.cwd() / ".kedro-astro/measured.json").problems
 """
 READING = """
@@ -33,7 +33,7 @@ sys.path.insert(0, "dags")
 from kedro_astro.project import prepare_kedro
 prepare_kedro()
 import kedro.framework.session
-from kedro_astro.reading import keep
+from kedro_astro.airflow.accept import keep
 start = time.process_time()
 assert not keep(Path.cwd(), Path.cwd() / ".kedro-astro/measured.json").problems
 print(time.process_time() - start)

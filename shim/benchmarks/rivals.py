@@ -94,8 +94,8 @@ PLAN = """
 import json, sys
 from pathlib import Path
 sys.path.insert(0, "dags")
-from kedro_astro.manifest import load
-from kedro_astro.plan import plan_all
+from kedro_astro.airflow.manifest import load
+from kedro_astro.planning.plan import plan_all
 plans = plan_all(load(Path.cwd()))
 print(json.dumps({p.dag_id: {t.task_id: t.upstream for t in p.tasks} for p in plans.values()}))
 """

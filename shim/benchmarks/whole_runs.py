@@ -10,9 +10,9 @@ from statistics import median
 from typing import Any
 
 import rivals
-from kedro_astro.client import Airflow
-from kedro_astro.standalone import running
-from kedro_astro.warm import SWITCH
+from kedro_astro.airflow.client import Airflow
+from kedro_astro.airflow.standalone import running
+from kedro_astro.airflow.warm import SWITCH
 from report import Row
 
 OURS = "penguins"

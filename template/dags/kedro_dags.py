@@ -12,6 +12,6 @@ DAGS = Path(__file__).resolve().parent
 if str(DAGS) not in sys.path:
     sys.path.insert(0, str(DAGS))
 
-from kedro_astro.dags import build_dags  # noqa: E402
+from kedro_astro.airflow.dags import build_dags  # noqa: E402
 
 globals().update(build_dags(DAGS.parent))

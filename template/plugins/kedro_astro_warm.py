@@ -26,12 +26,12 @@ def warm(component: str) -> None:
     """Warm up in a component that starts, before it forks its first task."""
     from airflow.configuration import conf
 
-    if not (PROJECT / "dags/kedro_astro/warm.py").is_file():
+    if not (PROJECT / "dags/kedro_astro/airflow/warm.py").is_file():
         return  # The DAGs are kept elsewhere, or are of another version.
     others, path = set(sys.modules), list(sys.path)
     sys.path.insert(0, str(PROJECT / "dags"))
     try:
-        from kedro_astro.warm import warm_up
+        from kedro_astro.airflow.warm import warm_up
     finally:
         sys.path[:] = path
     warm_up(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "dags"))  # as Airflow does
 
-from kedro_astro.integrity import REPAIR, changed_files, conflicts
+from kedro_astro.cli.integrity import REPAIR, changed_files, conflicts
 
 PROJECT = Path(__file__).resolve().parents[1]
 

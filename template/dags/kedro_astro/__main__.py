@@ -7,7 +7,7 @@ if not __package__:
     # Python puts this folder first; its modules are to be found in the package and nowhere else.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from kedro_astro.cli import astro
+from kedro_astro.cli.commands import astro
 
 if __name__ == "__main__":
     astro(prog_name="kedro astro")

@@ -97,7 +97,7 @@ def prepare_kedro() -> None:
       no user can do anything about.
     """
     warnings.filterwarnings("ignore", r"register_new_resolver\(\) is deprecated")
-    os.environ["KEDRO_LOGGING_CONFIG"] = str(SHIM / "logging.yml")
+    os.environ["KEDRO_LOGGING_CONFIG"] = str(SHIM / "running" / "logging.yml")
     os.environ["KEDRO_DISABLE_TELEMETRY"] = "1"
 
 

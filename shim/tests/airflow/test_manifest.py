@@ -1,0 +1,201 @@
+"""When a kept structure counts, and what happens when it cannot be kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from kedro_astro.airflow import manifest
+from kedro_astro.airflow.accept import keep
+from kedro_astro.airflow.manifest import COMPILED, STILL_READING, kept_at, load
+from kedro_astro.errors import ManifestError
+from kedro_astro.structure import from_json, to_json
+from projects import CATALOG, SALES, MakeProject
+
+MORE = SALES.replace("total", "more").replace("first", "third").replace("second", "fourth")
+MORE = MORE.replace("doubled", "doubled_too")
+COUNTED = """
+import os, pathlib
+log = pathlib.Path(os.environ["READINGS"])
+with log.open("a") as file:
+    file.write("x")
+"""
+
+
+@pytest.fixture
+def readings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that the project's settings make a byte longer each time they are imported."""
+    path = tmp_path / "readings"
+    path.touch()
+    monkeypatch.setenv("READINGS", str(path))
+    return path
+
+
+def count(readings: Path) -> int:
+    return len(readings.read_text())
+
+
+@pytest.fixture
+def project(make_project: MakeProject, readings: Path) -> Path:
+    return make_project({"src/shop/settings.py": COUNTED})
+
+
+def test_an_unchanged_project_is_read_once(project: Path, readings: Path) -> None:
+    assert load(project) == load(project)
+    assert count(readings) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("conf/base/catalog.yml", CATALOG + "# changed"),
+        ("src/shop/pipelines/more/__init__.py", MORE),
+        ("conf/airflow/catalog.yml", CATALOG),
+    ],
+)
+def test_a_changed_source_is_read_again(
+    project: Path, readings: Path, file: str, text: str
+) -> None:
+    load(project)
+    (project / file).parent.mkdir(exist_ok=True)
+    (project / file).write_text(text)
+    assert load(project).problems == ()
+    assert count(readings) == 2
+
+
+def test_data_and_caches_are_no_sources(project: Path, readings: Path) -> None:
+    load(project)
+    for file in ("data/raw.json", "src/shop/__pycache__/x.pyc", "src/shop/.x.swp"):
+        (project / file).parent.mkdir(exist_ok=True)
+        (project / file).write_text("{}")
+    load(project)
+    assert count(readings) == 1
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"structure": {}}', '{"fingerprint": 1}'])
+def test_a_damaged_manifest_is_read_anew(project: Path, readings: Path, damage: str) -> None:
+    good = load(project)
+    (project / ".kedro-astro/manifest.jsonl").write_text(damage)
+    assert load(project) == good
+    assert count(readings) == 2
+
+
+def test_ten_at_once_read_once(project: Path, readings: Path) -> None:
+    with ThreadPoolExecutor(10) as pool:
+        structures = list(pool.map(load, [project] * 10))
+    assert all(structure == structures[0] for structure in structures)
+    assert count(readings) == 1
+
+
+def test_the_last_good_structure_stays_when_the_project_breaks(
+    project: Path, readings: Path
+) -> None:
+    good = load(project)
+    sales = project / "src/shop/pipelines/sales/__init__.py"
+    sales.write_text("x = (")
+    broken = load(project)
+    assert broken.pipelines == good.pipelines and len(broken.problems) == 1
+    assert load(project) == broken and count(readings) == 2  # not read again at each parse
+    sales.write_text(SALES)
+    assert load(project) == good
+
+
+def test_a_read_only_project_is_kept_elsewhere(
+    project: Path, readings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Root may write anywhere, so a file stands where the folder would be.
+    (project / ".kedro-astro").write_text("in the way")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert load(project) == load(project)
+    assert count(readings) == 1
+
+
+def test_the_cache_ignores_itself_in_git(project: Path) -> None:
+    load(project)
+    assert (project / ".kedro-astro/.gitignore").read_text() == "*\n"
+
+
+def compiled(project: Path, path: Path) -> subprocess.CompletedProcess[str]:
+    code = (
+        "import sys; from pathlib import Path; from kedro_astro.cli import commands as cli; "
+        "cli._project = lambda: Path(sys.argv[1]); cli.astro(['compile', sys.argv[2]])"
+    )
+    shim = Path(manifest.__file__).parents[2]
+    return subprocess.run(
+        [sys.executable, "-c", code, str(project), str(path)],
+        env={**os.environ, "PYTHONPATH": str(shim)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_compiled_manifest_is_trusted(
+    project: Path, readings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "manifest.jsonl"
+    done = compiled(project, path)
+    assert done.returncode == 0 and "2 pipelines of Shop" in done.stdout
+    good = kept_at(path).structure()
+    (project / "src/shop/pipelines/sales/__init__.py").write_text("x = (")
+    monkeypatch.setenv("KEDRO_ASTRO_MANIFEST", str(path))
+    assert load(project) == good
+    assert count(readings) == 1
+
+
+def test_a_broken_project_does_not_compile(project: Path, tmp_path: Path) -> None:
+    (project / "src/shop/pipelines/sales/__init__.py").write_text("x = (")
+    done = compiled(project, tmp_path / "manifest.jsonl")
+    assert done.returncode == 1
+    assert "in src/shop/pipelines/sales/__init__.py:1" in done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "manifest.jsonl").exists()
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"format": 99}', '{"format": 8}', "[]"])
+def test_a_compiled_manifest_that_is_none_is_said(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    path = tmp_path / "manifest.jsonl"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("KEDRO_ASTRO_MANIFEST", str(path))
+    with pytest.raises(ManifestError, match="kedro astro compile"):
+        load(project)
+
+
+def test_json_and_back(project: Path) -> None:
+    structure = load(project)
+    assert from_json(json.loads(json.dumps(to_json(structure)))) == structure
+
+
+def test_a_slow_reading_goes_on_in_the_background(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    project = make_project({"src/shop/settings.py": f"open({str(gate)!r}).read()\n"})
+    assert load(project, patience=0).problems == (STILL_READING,)
+    assert load(project, patience=0).problems == (STILL_READING,)  # the same reading, not two
+    with gate.open("w") as file:
+        file.write("go on")
+    structure = load(project)
+    assert structure.problems == () and len(structure.pipelines) == 2
+
+
+def test_a_manifest_of_another_environment_is_refused(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its datasets are not those that a task would find."""
+    compiled = tmp_path / "compiled.json"
+    keep(project, compiled)
+    monkeypatch.setenv(COMPILED, str(compiled))
+    assert load(project).problems == ()
+    monkeypatch.setenv("KEDRO_ENV", "prod")
+    with pytest.raises(ManifestError, match="environment '', and tasks would run in 'prod'"):
+        load(project)

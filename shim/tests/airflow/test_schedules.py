@@ -1,0 +1,144 @@
+"""Schedules that are more than a cron expression, and DAGs that Airflow refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kedro_astro.airflow.manifest import load
+from parsing import parse
+from projects import CATALOG, MakeProject
+
+REPORT = """
+from kedro.pipeline import node, pipeline
+def create_pipeline(**kwargs):
+    return pipeline([
+        node(abs, "total", "scratch", name="third"), node(abs, "scratch", "report", name="fourth")
+    ])
+"""
+FILES = {
+    "src/shop/pipelines/report/__init__.py": REPORT,
+    "conf/base/catalog.yml": CATALOG
+    + "report: {type: json.JSONDataset, filepath: data/report.json}\n"
+    + 'scratch: {type: json.JSONDataset, filepath: "data/${runtime_params:airflow_run}/x.json"}\n',
+}
+SERIALIZED = """
+from airflow.serialization.serialized_objects import BaseSerialization
+def timetable(dag):
+    return json.dumps(BaseSerialization.serialize(dag)["__var"]["timetable"], default=str)
+"""
+REFUSALS = """
+from kedro_astro.airflow.dags import raise_problems
+try:
+    raise_problems(Path(sys.argv[1]))
+    print(json.dumps([sorted(found), ""]))
+except Exception as error:
+    print(json.dumps([sorted(found), str(error)]))
+"""
+
+
+def with_settings(make_project: MakeProject, text: str, **files: str) -> Path:
+    return make_project({**FILES, "conf/base/airflow.yml": text, **files})
+
+
+def timetable(project: Path) -> str:
+    return str(parse(project, SERIALIZED + 'print(json.dumps(timetable(found["shop.report"])))'))
+
+
+def test_a_cron_expression_in_a_time_zone(make_project: MakeProject) -> None:
+    said = "report: {schedule: {cron: 0 6 * * *, timezone: Europe/Zurich}}"
+    text = timetable(with_settings(make_project, said))
+    assert "0 6 * * *" in text and "Europe/Zurich" in text
+
+
+@pytest.mark.parametrize(
+    ("assets", "uris", "operator"),
+    [
+        ("[total]", ["kedro://shop/total"], "all"),
+        ("total", ["kedro://shop/total"], "all"),
+        ("[total, 's3://lake/rates']", ["kedro://shop/total", "s3://lake/rates"], "all"),
+        ("{any: [total, {all: ['x://a', 'x://b']}]}", ["kedro://shop/total", "x://b"], "any"),
+    ],
+)
+def test_assets(make_project: MakeProject, assets: str, uris: list[str], operator: str) -> None:
+    text = timetable(with_settings(make_project, f"report: {{schedule: {{assets: {assets}}}}}"))
+    assert operator in text
+    for uri in uris:
+        assert uri in text
+
+
+def test_the_asset_is_the_one_that_the_other_pipeline_updates(make_project: MakeProject) -> None:
+    project = with_settings(make_project, "report: {schedule: {assets: [total]}}")
+    then = """
+task = found["shop.sales"].tasks[0]
+print(json.dumps([asset.uri for asset in task.outlets]))
+"""
+    (uri,) = parse(project, then)
+    assert uri in timetable(project)
+
+
+@pytest.mark.parametrize(
+    ("timetable_of", "expected"),
+    [
+        ("shop.times.every_six_hours", "21600"),
+        ("shop.times.every, arguments: {hours: 3}", "10800"),
+        ("airflow.timetables.trigger.CronTriggerTimetable, "
+         "arguments: {cron: 5 4 * * *, timezone: UTC}", "5 4 * * *"),
+    ],
+)  # fmt: skip
+def test_timetables(make_project: MakeProject, timetable_of: str, expected: str) -> None:
+    times = """
+from datetime import timedelta
+from airflow.timetables.interval import DeltaDataIntervalTimetable
+def every(hours):
+    return DeltaDataIntervalTimetable(timedelta(hours=hours))
+every_six_hours = every(6)
+"""
+    said = f"report: {{schedule: {{timetable: {timetable_of}}}}}"
+    project = with_settings(make_project, said, **{"src/shop/times.py": times})
+    assert expected in timetable(project)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "says"),
+    [
+        ("{assets: [totl]}", ["no pipeline leaves a dataset totl", "Did you mean total?"]),
+        ("{assets: [raw]}", ["no pipeline leaves a dataset raw"]),
+        ("{assets: [doubled]}", ["no pipeline leaves a dataset doubled"]),
+        ("{assets: [scratch]}", ["no pipeline leaves a dataset scratch"]),
+        ("{assets: [report]}", ["saved by report itself"]),
+        ("{assets: []}", ["names no asset"]),
+        ("{assets: {some: [total]}}", ["neither {all: [...]} nor {any: [...]}"]),
+        ("{asset: [total]}", ["none of cron, assets, timetable"]),
+        ("{cron: 0 6 * * *, assets: [total]}", ["it has cron and assets of"]),
+        ("{assets: [total], timezone: UTC}", ["'timezone' is none of assets"]),
+        ("{cron: 0 6 * * *, timezone: Zurich}", ["'Zurich' is no time zone"]),
+        ("{cron: 0 6 * *}", ["it has 4 fields"]),
+        ("{timetable: every}", ["'every' is no path"]),
+    ],
+)
+def test_what_is_wrong_with_a_schedule(
+    make_project: MakeProject, schedule: str, says: list[str]
+) -> None:
+    project = with_settings(make_project, f"report: {{schedule: {schedule}}}")
+    (problem,) = load(project).problems
+    for part in ["conf/base/airflow.yml: report.schedule", *says]:
+        assert part in problem
+
+
+@pytest.mark.parametrize(
+    ("schedule", "says"),
+    [
+        ("0 0 * * mon-", "0 0 * * mon-"),
+        ("{timetable: shop.no_such.thing}", "the timetable shop.no_such.thing, which cannot be"),
+        ("{timetable: builtins.object, arguments: {x: 1}}", "cannot be made of the arguments x"),
+        ("{timetable: builtins.object}", "Airflow refuses its DAG"),
+    ],
+)
+def test_a_dag_that_airflow_refuses_is_named_and_takes_no_other_with_it(
+    make_project: MakeProject, schedule: str, says: str
+) -> None:
+    project = with_settings(make_project, f"report: {{schedule: {schedule}}}")
+    ids, message = parse(project, REFUSALS)
+    assert ids == ["shop", "shop.sales"]
+    assert says in message

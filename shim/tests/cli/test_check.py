@@ -1,0 +1,164 @@
+"""`kedro astro list` and `check`: what they say, to people and as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from kedro_astro.cli import commands as cli
+from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, MakeProject
+
+
+@pytest.fixture
+def kedro_astro(monkeypatch: pytest.MonkeyPatch):
+    """Return a function that runs `kedro astro` with arguments in a project."""
+
+    def run(project: Path, *arguments: str) -> Result:
+        monkeypatch.setattr(cli, "_project", lambda: project)
+        return CliRunner().invoke(cli.astro, arguments)
+
+    return run
+
+
+def test_list_shows_dags_tasks_and_nodes(make_project: MakeProject, kedro_astro) -> None:
+    text = kedro_astro(make_project(), "list").output
+    assert "shop (__default__)" in text and "shop.sales (sales)" in text
+    assert "first__second" in text
+    assert "1 task\n" in text.replace(" " * 2, "") and "grouping:" not in text
+
+
+def test_list_shows_what_other_groupings_would_cost(make_project: MakeProject, kedro_astro) -> None:
+    """Those that are possible and not what there is."""
+    catalog = CATALOG + "doubled: {type: json.JSONDataset, filepath: data/doubled.json}\n"
+    text = kedro_astro(make_project({"conf/base/catalog.yml": catalog}), "list").output
+    assert "2 tasks, 2 of them one after the other" in text
+    assert (
+        "grouping: pipeline would make 1 task" in text and "node" not in text.split("grouping")[1]
+    )
+
+
+def test_list_as_json(make_project: MakeProject, kedro_astro) -> None:
+    catalog = CATALOG + "doubled: {type: json.JSONDataset, filepath: data/doubled.json}\n"
+    project = make_project({"conf/base/catalog.yml": catalog})
+    _, sales = json.loads(kedro_astro(project, "list", "--json").output)
+    assert (sales["dag_id"], sales["hops"]) == ("shop.sales", 2)
+    assert sales["by_grouping"]["pipeline"] == {"tasks": 1, "hops": 1}
+    assert sales["tasks"][1] == {
+        "task_id": "second",
+        "nodes": ["second"],
+        "upstream": ["first"],
+        "inputs": ["doubled"],
+        "outputs": ["total"],
+        "merged": False,
+    }
+
+
+@KEDRO_LOADS_ONE_ALONE
+def test_list_of_a_broken_project_shows_what_there_is_and_fails(
+    make_project: MakeProject, kedro_astro
+) -> None:
+    files = {"src/shop/pipelines/more/__init__.py": "import no_such_library\n"}
+    done = kedro_astro(make_project(files), "list")
+    assert done.exit_code == 1
+    assert "shop.sales" in done.output and "No module named" in done.output
+
+
+def test_check_of_a_good_project(make_project: MakeProject, kedro_astro) -> None:
+    done = kedro_astro(make_project({"data/raw.json": "1"}), "check")
+    assert (done.exit_code, done.output) == (0, "2 pipelines, 0 findings\n")
+
+
+def test_check_finds_what_nobody_leaves_behind(make_project: MakeProject, kedro_astro) -> None:
+    pipeline = SALES.replace('"raw"', '"nowhere"')
+    done = kedro_astro(make_project({"src/shop/pipelines/sales/__init__.py": pipeline}), "check")
+    assert done.exit_code == 1
+    assert "error: sales: node first needs nowhere" in done.output
+    assert "Declare it in conf/base/catalog.yml" in done.output
+
+
+def test_check_finds_what_a_target_could_not_share(make_project: MakeProject, kedro_astro) -> None:
+    catalog = CATALOG.replace("data/total.json", "s3://bucket/total.json")
+    project = make_project({"conf/base/catalog.yml": catalog, "data/raw.json": "1"})
+    assert kedro_astro(project, "check").exit_code == 0
+    done = kedro_astro(project, "check", "--target", "kubernetes", "--json")
+    assert done.exit_code == 1
+    (finding,) = json.loads(done.output)
+    assert finding["level"] == "error"
+    assert "raw is at data/raw.json" in finding["what"] and "data_root" in finding["what"]
+
+
+def test_check_names_the_stand_in_of_a_name_that_airflow_refuses(
+    make_project: MakeProject, kedro_astro
+) -> None:
+    registry = REGISTRY.replace("return", 'pipelines["all of it"] = pipelines["sales"]\n    return')
+    done = kedro_astro(make_project({"src/shop/pipeline_registry.py": registry}), "check")
+    assert done.exit_code == 0
+    assert "warning: all of it:" in done.output and "shop.all_of_it-" in done.output
+
+
+def test_check_warns_of_runs_that_would_mix_their_data(
+    make_project: MakeProject, kedro_astro
+) -> None:
+    files = {
+        "conf/base/airflow.yml": "sales: {max_active_runs: 3}\n",
+        "conf/base/catalog.yml": CATALOG.replace(", versioned: true", ""),
+    }
+    done = kedro_astro(make_project(files), "check")
+    assert done.exit_code == 0
+    assert "warning: sales: airflow.yml allows 3 runs at once" in done.output
+    assert "total" in done.output and "airflow_run" in done.output
+
+
+def test_check_finds_files_that_nobody_put_there(make_project: MakeProject, kedro_astro) -> None:
+    done = kedro_astro(make_project({"data/raw.json": "1"}), "check")
+    assert done.output == "2 pipelines, 0 findings\n"
+    project = make_project({"conf/base/catalog.yml": CATALOG.replace("data/raw", "data/rwa")})
+    done = kedro_astro(project, "check")
+    assert done.exit_code == 0  # Data need not be where a check is run, in CI for example.
+    assert "warning: nothing is at data/rwa.json, where node first looks for raw" in done.output
+
+
+def test_check_shows_parameters_that_no_form_can_hold(
+    make_project: MakeProject, kedro_astro
+) -> None:
+    files = {"conf/base/parameters.yml": "depth: .nan\n", "data/raw.json": "1"}
+    done = kedro_astro(make_project(files), "check")
+    assert "warning: the parameter depth is in no trigger form: nan is no number" in done.output
+
+
+def test_an_environment_that_is_not_there(
+    make_project: MakeProject, kedro_astro, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To Kedro it is a configuration that says nothing: data would silently stay in memory."""
+    monkeypatch.setenv("KEDRO_ENV", "prod")
+    done = kedro_astro(make_project(), "check")
+    assert done.exit_code == 1
+    assert "error: The folder conf/prod is not there" in done.output
+
+
+def test_check_names_credentials_that_tasks_would_not_find(
+    make_project: MakeProject, kedro_astro
+) -> None:
+    """Those of conf/local are for `kedro run`: Airflow's tasks have an environment of their own."""
+    files = {
+        "conf/base/catalog.yml": CATALOG + "more: {type: x.Y, credentials: store}\n",
+        "conf/local/credentials.yml": "store: {key: hunter2}\n",
+        "data/raw.json": "1",
+    }
+    assert "0 findings" in kedro_astro(make_project(files), "check").output
+    said = kedro_astro(make_project({**files, "conf/airflow/.gitkeep": ""}), "check").output
+    assert "warning: more names the credentials store" in said
+    assert "conf/airflow/credentials.yml" in said and "hunter2" not in said
+
+
+def test_check_names_a_folder_whose_edits_would_not_be_live(
+    make_project: MakeProject, kedro_astro
+) -> None:
+    """The template mounts src/ and conf/; an existing project may call them otherwise."""
+    override = "services: {scheduler: {volumes: ['./code:/x/code', './conf:/x/conf']}}\n"
+    project = make_project({"data/raw.json": "1", "docker-compose.override.yml": override})
+    said = kedro_astro(project, "check").output
+    assert "warning: docker-compose.override.yml does not mount src/" in said
+    assert "- ./src:/usr/local/airflow/src:ro,z\n2 pipelines, 1 finding\n" in said

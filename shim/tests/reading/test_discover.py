@@ -1,0 +1,272 @@
+"""What discovery reads from real Kedro projects, in a fresh process as Airflow does it."""
+
+from __future__ import annotations
+
+import pytest
+from kedro_astro.airflow.manifest import load
+from kedro_astro.structure import Dataset, Node
+from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, MakeProject
+
+
+def test_pipelines_nodes_and_datasets(make_project: MakeProject) -> None:
+    structure = load(make_project())
+    assert structure.problems == ()
+    assert (structure.package_name, structure.project_name) == ("shop", "Shop")
+    assert [pipeline.name for pipeline in structure.pipelines] == ["__default__", "sales"]
+    assert structure.pipelines[1].nodes == (
+        Node("first", ("raw",), ("doubled",), home="sales"),
+        Node("second", ("doubled",), ("total",), home="sales"),
+    )
+    assert structure.datasets == {
+        "raw": Dataset("json.JSONDataset", True, "data/raw.json"),
+        "doubled": Dataset("kedro.io.MemoryDataset", False),
+        "total": Dataset("json.JSONDataset", True, "data/total.json", versioned=True),
+    }
+
+
+@pytest.mark.parametrize(
+    ("entry", "persistent"),
+    [
+        ("{type: MemoryDataset}", False),
+        ("{type: kedro.io.MemoryDataset}", False),
+        ("{type: io.MemoryDataset}", False),
+        ("{type: CachedDataset, dataset: {type: json.JSONDataset, filepath: x.json}}", True),
+        ("{type: CachedDataset, dataset: {type: MemoryDataset}}", False),
+        ("{type: CachedDataset, dataset: MemoryDataset}", False),
+        ("{type: not.installed.Dataset, filepath: x}", True),
+        ("{type: json.JSONDataset, filepath: x, credentials: nobody_has_these}", True),
+    ],
+)
+def test_what_is_in_memory(make_project: MakeProject, entry: str, persistent: bool) -> None:
+    catalog = CATALOG + f"doubled: {entry}\n"
+    structure = load(make_project({"conf/base/catalog.yml": catalog}))
+    assert structure.problems == ()
+    assert structure.datasets["doubled"].persistent is persistent
+
+
+def test_a_location_shows_no_credentials(make_project: MakeProject) -> None:
+    url = "https://user:hunter2@example.org/x.json?signature=hunter3"
+    catalog = CATALOG + f'doubled: {{type: json.JSONDataset, filepath: "{url}"}}\n'
+    structure = load(make_project({"conf/base/catalog.yml": catalog}))
+    assert structure.datasets["doubled"].location == "https://example.org/x.json"
+
+
+def test_the_airflow_environment_counts_if_there_is_one(make_project: MakeProject) -> None:
+    factory = '"{any}": {type: pickle.PickleDataset, filepath: "data/{any}.pickle"}\n'
+    structure = load(make_project({"conf/airflow/catalog.yml": factory}))
+    assert structure.env == "airflow"
+    assert structure.datasets["doubled"].location == "data/doubled.pickle"
+
+
+def test_kedro_env_comes_first(make_project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make_project({"conf/airflow/.gitkeep": "", "conf/test/.gitkeep": ""})
+    monkeypatch.setenv("KEDRO_ENV", "test")
+    assert load(project).env == "test"
+
+
+def test_a_registered_name_that_is_no_folder(make_project: MakeProject) -> None:
+    registry = REGISTRY.replace("return", 'pipelines["all of it"] = pipelines["sales"]\n    return')
+    structure = load(make_project({"src/shop/pipeline_registry.py": registry}))
+    assert [p.name for p in structure.pipelines] == ["__default__", "all of it", "sales"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [
+        (
+            "src/shop/pipelines/sales/__init__.py",
+            "x = (\n",
+            ["SyntaxError: '(' was never closed", "in src/shop/pipelines/sales/__init__.py:1"],
+        ),
+        (
+            "src/shop/pipelines/sales/__init__.py",
+            "\nimport no_such_library\n",
+            [
+                "ModuleNotFoundError: No module named 'no_such_library'. If that is a library: ",
+                "is it in requirements.txt, and installed?",
+                "in src/shop/pipelines/sales/__init__.py:2",
+            ],
+        ),
+        ("conf/base/catalog.yml", "raw: {type: [\n", ["catalog.yml"]),
+        ("conf/base/catalog.yml", "raw: {filepath: x}\n", ["an entry raw without a `type`"]),
+        (
+            "conf/base/catalog.yml",
+            "raw: {type: CachedDataset, dataset: {filepath: x}}\n",
+            ["an entry raw with a `dataset` without a `type`"],
+        ),
+        (
+            "conf/base/catalog.yml",
+            "raw: {type: CachedDataset, dataset: {}}\n",
+            ["an entry raw with a `dataset` without a `type`"],
+        ),
+        ("conf/base/catalog.yml", "3: {type: x}\n", ["The catalog of this project", "mapping"]),
+        (
+            "conf/base/catalog.yml",
+            "raw: {x: '${globals:no}'}\n",
+            ["'no' not found", "catalog*.yml"],
+        ),
+        ("conf/base/parameters.yml", "- 3\n", ["The parameters of this project", "mapping"]),
+        ("src/shop/settings.py", "1 / 0\n", ["ZeroDivisionError", "in src/shop/settings.py:1"]),
+        ("pyproject.toml", "[tool.kedro]\n", ["Missing required keys"]),
+        ("src/shop/pipelines/sales/__init__.py", "import os; os._exit(7)", ["status 7"]),
+    ],
+)
+def test_what_is_broken_and_where(
+    make_project: MakeProject, file: str, text: str, says: list[str]
+) -> None:
+    (problem,) = load(make_project({file: text})).problems
+    for part in says:
+        assert part in problem
+    assert "site-packages" not in problem
+
+
+def test_a_pipeline_that_kedro_skips_with_a_warning_is_a_problem(
+    make_project: MakeProject,
+) -> None:
+    structure = load(
+        make_project(
+            {
+                "src/shop/pipeline_registry.py": REGISTRY.replace("raise_errors=True", ""),
+                "src/shop/pipelines/broken/__init__.py": "import no_such_library\n",
+            }
+        )
+    )
+    assert "sales" in [pipeline.name for pipeline in structure.pipelines]
+    (problem,) = structure.problems
+    assert "shop.pipelines.broken" in problem and "no_such_library" in problem
+    assert "in src/shop/pipelines/broken/__init__.py:1" in problem
+
+
+@KEDRO_LOADS_ONE_ALONE
+def test_the_other_pipelines_are_read_when_one_is_broken(make_project: MakeProject) -> None:
+    """The registry asks for errors, so Kedro itself gives up on all of them."""
+    more = SALES.replace("total", "more").replace("first", "third").replace("second", "fourth")
+    files = {"src/shop/pipelines/more/__init__.py": more.replace("doubled", "twice")}
+    project = make_project(files)
+    good = load(project)
+    assert [p.name for p in good.pipelines] == ["__default__", "more", "sales"]
+
+    make_project({**files, "src/shop/pipelines/more/__init__.py": "import no_such_library\n"})
+    structure = load(project)
+    assert structure.pipelines == good.pipelines  # the broken ones as they were
+    (problem,) = structure.problems
+    assert "in src/shop/pipelines/more/__init__.py:1" in problem
+
+    (project / ".kedro-astro/manifest.jsonl").unlink()
+    assert [p.name for p in load(project).pipelines] == ["sales"]
+
+
+@pytest.mark.parametrize(
+    ("registry", "alone"),
+    [
+        (REGISTRY, {"__default__": False, "sales": True}),
+        (
+            REGISTRY.replace(
+                "return", 'pipelines["sales"] = pipelines["sales"].only_nodes("first")\n    return'
+            ),
+            {"__default__": False, "sales": True},
+        ),
+        (
+            "from shop.pipelines.sales import create_pipeline\n"
+            "def register_pipelines():\n    return {'sales': create_pipeline()}\n",
+            {"sales": True},
+        ),
+    ],
+)
+def test_what_kedro_can_load_alone(
+    make_project: MakeProject, registry: str, alone: dict[str, bool]
+) -> None:
+    structure = load(make_project({"src/shop/pipeline_registry.py": registry}))
+    assert {pipeline.name: pipeline.alone for pipeline in structure.pipelines} == alone
+
+
+def test_parameters_by_dotted_name_if_json_can_hold_them(make_project: MakeProject) -> None:
+    parameters = """
+    seed: 1
+    model: {depth: 3, names: [a, b], options: {}, none: null}
+    when: 2024-01-01
+    odd: .nan
+    7: seven
+    """
+    structure = load(make_project({"conf/base/parameters.yml": parameters}))
+    assert structure.parameters == {
+        "seed": 1,
+        "model.depth": 3,
+        "model.names": ["a", "b"],
+        "model.options": {},
+        "model.none": None,
+        "when": "2024-01-01",
+    }
+
+
+def test_docstrings(make_project: MakeProject) -> None:
+    text = '"""What we sold."""' + SALES.replace("return x", '"""Twice."""\n    return x')
+    structure = load(make_project({"src/shop/pipelines/sales/__init__.py": text}))
+    sales = structure.pipelines[1]
+    assert sales.doc == "What we sold." and sales.nodes[0].doc == "Twice."
+
+
+def test_functions_without_a_name_of_their_own(make_project: MakeProject) -> None:
+    text = """
+    from functools import partial
+    from kedro.pipeline import node, pipeline
+    def power(x, by):
+        return x ** by
+    def create_pipeline(**kwargs):
+        return pipeline([
+            node(lambda x: x, "raw", "same"),
+            node(partial(power, by=2), "same", "total"),
+        ])
+    """
+    structure = load(make_project({"src/shop/pipelines/sales/__init__.py": text}))
+    assert structure.problems == ()
+    names = [node.name for node in structure.pipelines[1].nodes]
+    assert names[0].startswith("<lambda>") and names[1].startswith("partial(power)")
+    assert [node.doc for node in structure.pipelines[1].nodes] == ["", ""]
+
+
+def test_a_dataset_of_one_run_is_told_from_a_lasting_one(make_project: MakeProject) -> None:
+    catalog = CATALOG + (
+        "doubled: {type: json.JSONDataset, "
+        "filepath: 'data/${runtime_params:airflow_run,local}/doubled.json'}\n"
+    )
+    datasets = load(make_project({"conf/base/catalog.yml": catalog})).datasets
+    assert datasets["doubled"].of_one_run and not datasets["total"].of_one_run
+    assert datasets["doubled"].location == "data/<run>/doubled.json"
+
+
+def test_pipelines_made_of_others(make_project: MakeProject) -> None:
+    """A modular registry: one pipeline used twice under namespaces, and sums of pipelines."""
+    registry = """
+    from kedro.framework.project import find_pipelines
+    from kedro.pipeline import pipeline
+    def register_pipelines():
+        pipelines = find_pipelines(raise_errors=True)
+        for shop in ("north", "south"):
+            pipelines[shop] = pipeline(
+                pipelines["sales"], namespace=shop, inputs={"raw"}, parameters=set()
+            )
+        pipelines["both"] = pipelines["north"] + pipelines["south"]
+        pipelines["__default__"] = pipelines["both"] + pipelines["sales"]
+        return pipelines
+    """
+    catalog = CATALOG + '"{shop}.total": {type: json.JSONDataset, filepath: "data/{shop}.json"}\n'
+    files = {"src/shop/pipeline_registry.py": registry, "conf/base/catalog.yml": catalog}
+    structure = load(make_project(files))
+    assert structure.problems == ()
+    nodes = {p.name: [node.name for node in p.nodes] for p in structure.pipelines}
+    assert nodes["both"] == ["north.first", "south.first", "north.second", "south.second"]
+    assert sorted(nodes["__default__"]) == sorted([*nodes["both"], "first", "second"])
+    assert structure.datasets["south.total"].location == "data/south.json"
+    # Only what Kedro makes of the folder's name alone may be loaded by that name alone.
+    assert [p.name for p in structure.pipelines if p.alone] == ["sales"]
+
+
+@pytest.mark.parametrize("kind", ["PartitionedDataset", "IncrementalDataset"])
+def test_partitioned_datasets(make_project: MakeProject, kind: str) -> None:
+    parts = (
+        f"doubled: {{type: partitions.{kind}, path: data/parts, filename_suffix: .json, "
+        "dataset: {type: json.JSONDataset}}\n"
+    )
+    structure = load(make_project({"conf/base/catalog.yml": CATALOG + parts}))
+    assert structure.datasets["doubled"] == Dataset(f"partitions.{kind}", True, "data/parts")

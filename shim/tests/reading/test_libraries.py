@@ -1,0 +1,102 @@
+"""Which third-party modules a project's text and catalog name."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from kedro_astro.airflow.manifest import load
+from kedro_astro.reading.libraries import KEDRO, dataset_class, imported, plugins, requirements
+from projects import CATALOG, SALES, MakeProject
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("import a", {"a"}),
+        ("import a.b as c, d", {"a.b", "d"}),
+        ("from a.b import c, d", {"a.b", "a.b.c", "a.b.d"}),
+        ("from . import a\nfrom .a import b\nfrom ..c import d", set()),
+        ("def node(x):\n    import a\n    return a.f(x)", {"a"}),
+        ("try:\n    import a\nexcept ImportError:\n    from b import c", {"a", "b", "b.c"}),
+        ("if TYPE_CHECKING:\n    import a\nelse:\n    import b", {"b"}),
+        ("if typing.TYPE_CHECKING:\n    import a", set()),
+        ("# -*- coding: latin-1 -*-\nimport a  # é".encode("latin-1"), {"a"}),
+    ],
+)
+def test_what_a_file_imports(source: str | bytes, names: set[str]) -> None:
+    assert imported(source) == names
+
+
+def test_only_what_was_installed_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "site-packages"
+    (site / "of_nobody").mkdir(parents=True)
+    (site / "of_nobody/__init__.py").touch()
+    (site / "of_nobody/part.py").touch()
+    (site / "bare").mkdir()
+    (site / "single.py").touch()
+    (site / "any_name-1.5.dist-info").mkdir()
+    (site / "any_name-1.5.dist-info/METADATA").write_text("Name: any-name\nVersion: 1.5\n")
+    (site / "any_name-1.5.dist-info/RECORD").write_text("single.py,,\n")
+    (tmp_path / "editable").mkdir()
+    (tmp_path / "editable/mine.py").touch()
+    monkeypatch.setattr(sys, "path", [str(site), str(tmp_path / "editable"), *sys.path])
+    names = ["of_nobody", "of_nobody.part", "of_nobody.nothing", "single:x", "bare", "mine"]
+    assert requirements([*names, "json", "sys", "nowhere", "nowhere.else"]) == {
+        "of_nobody": "",
+        "of_nobody.part": "",
+        "single:x": "any-name==1.5",
+    }
+    assert not {name.partition(":")[0] for name in names} & set(sys.modules)
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        ("json.JSONDataset", "kedro_datasets.json:JSONDataset"),
+        ("kedro_datasets.json.JSONDataset", "kedro_datasets.json:JSONDataset"),
+        ("MemoryDataset", "kedro.io:MemoryDataset"),
+        ("projects.OwnDataset", None),  # The project's own: projects.py is beside this file.
+        ("not.installed.Dataset", None),
+        ("json.decoder.Dataset", None),
+    ],
+)
+def test_where_kedro_finds_a_dataset_class(kind: str, found: str | None) -> None:
+    assert dataset_class(kind) == found
+
+
+def test_a_project_knows_its_libraries(make_project: MakeProject) -> None:
+    """Of what its pipelines import, lazily as well, and of its datasets, wrapped ones as well."""
+    nodes = "def f(x):\n    import yaml\n    from shop import nothing\n"
+    catalog = CATALOG + (
+        "doubled: {type: partitions.PartitionedDataset, path: data/parts, "
+        "dataset: {type: yaml.YAMLDataset}}\n"
+    )
+    project = make_project(
+        {
+            "src/shop/pipelines/sales/__init__.py": SALES + "from shop.nodes import f\n",
+            "src/shop/nodes.py": nodes,
+            "src/shop/not_imported.py": "import pytest\n",
+            "conf/base/catalog.yml": catalog,
+        }
+    )
+    structure = load(project)
+    assert structure.problems == ()
+    libraries = structure.libraries
+    assert libraries["yaml"] == f"PyYAML=={version('PyYAML')}"
+    assert set(libraries) == {
+        *KEDRO,
+        *plugins(),
+        *("kedro.pipeline", "kedro.pipeline.node", "kedro.pipeline.pipeline", "yaml"),
+        *("kedro_datasets.json:JSONDataset", "kedro_datasets.yaml:YAMLDataset"),
+        "kedro_datasets.partitions:PartitionedDataset",
+    }
+    assert "kedro_telemetry.plugin" in libraries
+
+
+def test_a_wrapped_dataset_without_a_type_is_no_problem(make_project: MakeProject) -> None:
+    catalog = CATALOG + "doubled: {type: partitions.PartitionedDataset, dataset: {x: 1}}\n"
+    structure = load(make_project({"conf/base/catalog.yml": catalog}))
+    assert "kedro_datasets.partitions:PartitionedDataset" in structure.libraries

@@ -1,0 +1,253 @@
+"""One task's nodes in one Kedro session, each in a process of its own as a worker has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro_astro.airflow.manifest import read
+from parsing import SHIM
+from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, TELLING, MakeProject
+
+RUN = """
+import json, logging, sys
+logging.basicConfig(level="INFO", stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
+from kedro_astro.running.run import Session, run
+run(Session.of({"project": sys.argv[1], **json.loads(sys.argv[2])}))
+"""
+PARAMETERS = """
+from kedro.pipeline import node, pipeline
+def scale(x, by, rest):
+    return [x * by, rest]
+def create_pipeline(**kwargs):
+    inputs = ["raw", "params:size.by", "params:size.rest"]
+    return pipeline([node(scale, inputs, "total", name="first")])
+"""
+HOOKS = (
+    TELLING
+    + """
+class Tell(Telling):
+    @hook_impl
+    def before_pipeline_run(self, run_params):
+        self.tell("before " + ",".join(run_params["node_names"]))
+    @hook_impl
+    def after_node_run(self, node):
+        self.tell("node " + node.name)
+    @hook_impl
+    def after_pipeline_run(self):
+        self.tell("after")
+HOOKS = (Tell(),)
+"""
+)
+
+
+def run(project: Path, **given: Any) -> subprocess.CompletedProcess[str]:
+    given = {"nodes": ["first", "second"], "load": "sales", **given}
+    given = {"pipeline": "sales", "run_id": "2026-01-01T00.00.00.000Z", **given}
+    return subprocess.run(
+        [sys.executable, "-c", RUN, str(project), json.dumps(given)],
+        env={**os.environ, "PYTHONPATH": str(SHIM)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def total(project: Path, version: str = "2026-01-01T00.00.00.000Z") -> Any:
+    return json.loads((project / "data/total.json" / version / "total.json").read_text())
+
+
+@pytest.fixture
+def project(make_project: MakeProject) -> Path:
+    return make_project({"data/raw.json": "21"})
+
+
+@pytest.mark.parametrize("load", ["sales", ""])
+def test_nodes_run_and_save_under_the_version(project: Path, load: str) -> None:
+    done = run(project, load=load)
+    assert done.returncode == 0, done.stderr
+    assert total(project) == 84
+
+
+def test_log_lines_keep_level_and_logger_and_nothing_is_rich(project: Path) -> None:
+    lines = run(project).stdout.splitlines()
+    assert "INFO kedro.runner.sequential_runner Completed node: first" in lines
+    assert not any("Heap" in line or "usage data" in line for line in lines)
+
+
+def test_runtime_params_reach_nested_parameters(make_project: MakeProject) -> None:
+    files = {
+        "src/shop/pipelines/sales/__init__.py": PARAMETERS,
+        "conf/base/parameters.yml": "size: {by: 2, rest: kept}\n",
+        "data/raw.json": "21",
+    }
+    project = make_project(files)
+    done = run(project, nodes=["first"], runtime_params={"size": {"by": 3}})
+    assert done.returncode == 0, done.stderr
+    assert total(project) == [63, "kept"]
+
+
+def test_a_pipeline_that_is_no_folder(make_project: MakeProject) -> None:
+    registry = REGISTRY.replace("return", 'pipelines["all of it"] = pipelines["sales"]\n    return')
+    project = make_project({"src/shop/pipeline_registry.py": registry, "data/raw.json": "21"})
+    assert run(project, pipeline="all of it", load="").returncode == 0
+    assert total(project) == 84
+
+
+def test_a_config_loader_of_the_projects_own(make_project: MakeProject) -> None:
+    """One that takes no other arguments than those Kedro has always given it."""
+    loader = """
+    from kedro.config import OmegaConfigLoader
+    class Loader(OmegaConfigLoader):
+        def __init__(self, conf_source, env, runtime_params, base_env, default_run_env):
+            super().__init__(conf_source, env, runtime_params,
+                             base_env=base_env, default_run_env=default_run_env)
+    CONFIG_LOADER_CLASS = Loader
+    """
+    project = make_project({"src/shop/settings.py": loader, "data/raw.json": "21"})
+    done = run(project, pipeline="__default__", load="")
+    assert done.returncode == 0, done.stderr
+
+
+@KEDRO_LOADS_ONE_ALONE
+def test_another_pipeline_that_is_broken_does_not_matter(make_project: MakeProject) -> None:
+    files = {"src/shop/pipelines/more/__init__.py": "x = (", "data/raw.json": "21"}
+    project = make_project(files)
+    assert run(project).returncode == 0
+    assert total(project) == 84
+
+
+def test_an_entry_that_the_nodes_do_not_use_is_not_touched(make_project: MakeProject) -> None:
+    """Its class is not even imported: one library that is missing fails no other task."""
+    more = "more: {type: shop.broken.Dataset}\nless: {type: not.installed.Dataset}\n"
+    files = {
+        "conf/base/catalog.yml": CATALOG + more,
+        "src/shop/broken.py": "raise RuntimeError('touched')",
+        "data/raw.json": "21",
+    }
+    project = make_project(files)
+    done = run(project)
+    assert done.returncode == 0, done.stderr
+    assert total(project) == 84
+
+
+@KEDRO_LOADS_ONE_ALONE
+def test_a_task_of_the_whole_project_loads_only_the_folder_that_has_its_nodes(
+    make_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the project's hooks hear of the pipeline that runs, not of the folder."""
+    hooks = HOOKS.replace('",".join(run_params["node_names"])', 'str(run_params["pipeline_names"])')
+    more = "import os\nif 'RUNS' in os.environ: raise ImportError\n" + SALES
+    for old, new in zip(
+        ("first", "second", "doubled", "total"), ("one", "two", "d", "t"), strict=True
+    ):
+        more = more.replace(f'"{old}"', f'"{new}"')
+    files = {
+        "src/shop/pipelines/more/__init__.py": more,
+        "src/shop/settings.py": hooks,
+        "data/raw.json": "21",
+    }
+    project = make_project(files)
+    blueprints = {blueprint["pipeline"]: blueprint for blueprint in read(project).blueprints()}
+    loads = {task["task_id"]: task["work"]["load"] for task in blueprints["__default__"]["tasks"]}
+    assert loads == {"first__second": "sales", "one__two": "more"}
+    monkeypatch.setenv("RUNS", "yes")
+    monkeypatch.setenv("TOLD", str(tmp_path / "told"))
+    done = run(project, pipeline="__default__")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "told").read_text().splitlines()[0] == "before ['__default__']"
+
+
+MIXED = """
+from kedro.framework.project import find_pipelines
+def register_pipelines():
+    pipelines = find_pipelines(raise_errors=True)
+    if {"sales", "more"} <= pipelines.keys():
+        pipelines["mixed"] = (
+            pipelines["sales"].only_nodes("first") + pipelines["more"].only_nodes("two")
+        )
+    return pipelines
+"""
+
+
+def test_a_task_of_nodes_from_two_folders_has_them_from_the_registry(
+    make_project: MakeProject,
+) -> None:
+    """The folders as they are may not go together: here both have a node called `second`."""
+    more = SALES.replace('name="first"', 'name="second"').replace("doubled", "total", 1)
+    more = more.replace('"raw", "total", name="second"', '"raw", "rest", name="second"')
+    more = more.replace('"doubled", "total", name="second"', '"doubled", "total", name="two"')
+    files = {
+        "src/shop/pipelines/more/__init__.py": more,
+        "src/shop/pipeline_registry.py": MIXED,
+        "data/raw.json": "21",
+    }
+    project = make_project(files)
+    (mixed,) = (b for b in read(project).blueprints() if b["pipeline"] == "mixed")
+    (task,) = mixed["tasks"]
+    assert task["work"]["nodes"] == ["first", "two"] and task["work"]["load"] == ""
+    done = run(project, pipeline="mixed", nodes=["first", "two"], load=task["work"]["load"])
+    assert done.returncode == 0, done.stderr
+    assert total(project) == 84
+
+
+def test_the_projects_hooks_fire_once_a_task(
+    make_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOLD", str(tmp_path / "told"))
+    project = make_project({"src/shop/settings.py": HOOKS, "data/raw.json": "21"})
+    assert run(project).returncode == 0
+    told = (tmp_path / "told").read_text().splitlines()
+    assert told == ["before first,second", "node first", "node second", "after"]
+
+
+def test_a_version_is_never_saved_over(project: Path) -> None:
+    assert run(project).returncode == 0
+    (project / "data/raw.json").write_text("1")
+    done = run(project)
+    assert done.returncode != 0 and "must not exist" in done.stderr
+    assert total(project) == 84
+
+
+def test_a_run_loads_the_version_it_is_told(make_project: MakeProject) -> None:
+    reader = SALES.replace('"doubled"', '"total"').replace(
+        '"total", name="second"', '"end", name="second"'
+    )
+    catalog = CATALOG + "end: {type: json.JSONDataset, filepath: data/end.json}\n"
+    files = {"src/shop/pipelines/sales/__init__.py": reader, "conf/base/catalog.yml": catalog}
+    project = make_project({**files, "data/raw.json": "21"})
+    first, later = "2026-01-01T00.00.00.000Z", "2026-02-01T00.00.00.000Z"
+    assert run(project, nodes=["first"], run_id=first).returncode == 0
+    (project / "data/raw.json").write_text("1")
+    assert run(project, nodes=["first"], run_id=later).returncode == 0
+    assert run(project, nodes=["second"], load_versions={"total": first}).returncode == 0
+    assert json.loads((project / "data/end.json").read_text()) == 84
+
+
+def test_partitions_that_one_task_saves_are_what_another_loads(make_project: MakeProject) -> None:
+    pipeline = """
+    from kedro.pipeline import node, pipeline
+    def split(x):
+        return {"tens": x // 10, "ones": lambda: x % 10}
+    def join(parts):
+        return {name: load() for name, load in sorted(parts.items())}
+    def create_pipeline(**kwargs):
+        return pipeline([
+            node(split, "raw", "parts", name="first"), node(join, "parts", "total", name="second")
+        ])
+    """
+    catalog = CATALOG + (
+        "parts: {type: partitions.PartitionedDataset, path: data/parts, filename_suffix: .json, "
+        "dataset: {type: json.JSONDataset}}\n"
+    )
+    files = {"src/shop/pipelines/sales/__init__.py": pipeline, "conf/base/catalog.yml": catalog}
+    project = make_project({**files, "data/raw.json": "42"})
+    for name in ("first", "second"):
+        done = run(project, nodes=[name])
+        assert done.returncode == 0, done.stderr
+    assert total(project) == {"ones": 2, "tens": 4}

@@ -1,0 +1,1 @@
+"""The manifest made into DAGs; the operator, problems and the warm start."""

@@ -1,0 +1,175 @@
+"""The Airflow operator: one task, in the worker's process or in an interpreter of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from kedro_astro.planning.blueprint import Blueprint, Work
+    from kedro_astro.running.child import Child
+
+
+class KedroOperator(BaseOperator):
+    """Run the nodes of one task in one Kedro session.
+
+    All tasks of a DAG run save versioned datasets under one version, and load what the run itself
+    saved, whatever other runs save meanwhile. The task's return value says what it saved:
+    `{dataset: {"location": path or URL or None, "version": version or None}}`.
+
+    Parameters that `airflow.yml` sets may hold Jinja. Those of a trigger form are never rendered:
+    whoever may start a run may not read connections.
+
+    Attributes:
+        project: the folder that holds `pyproject.toml`.
+        blueprint: of the DAG.
+        work: what the task does.
+        child: the task's own process, if it has one.
+    """
+
+    ui_color = "#ffe366"
+    shallow_copy_attrs = ("blueprint", "work")
+
+    # Not arguments: an operator with an `__init__` of its own costs Airflow a tenth more.
+    project: str
+    blueprint: Blueprint
+    work: Work
+    child: Child | None = None
+
+    def execute(self, context: Context) -> dict[str, dict[str, str | None]]:
+        from kedro_astro.project import own_python
+        from kedro_astro.running.run import Session, folder_of_run, run, version_of_run
+        from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER
+
+        dag_run = context["dag_run"]
+        due = _due(dag_run)
+        folder = folder_of_run(due, dag_run.dag_id, dag_run.run_id)
+        version = version_of_run(due, self.blueprint["pipeline"], context["ti"].try_number)
+        saves = self.work["saves"]
+        own = {name: version for name, (_, versioned) in saves.items() if versioned}
+        session = Session(
+            project=self.project,
+            pipeline=self.blueprint["pipeline"],
+            load=self.work["load"],
+            nodes=tuple(self.work["nodes"]),
+            run_id=version,
+            hooks=tuple(self.work["hooks"]),
+            load_versions=own | self._upstream_versions(context),
+            runtime_params=self._runtime_params(context) | {RUN_PARAMETER: folder},
+        )
+        if python := own_python():
+            from kedro_astro.running.child import Child
+
+            self.child = Child(python, session)
+            self.child.run(_mask_secret())
+        else:
+            run(session, _mask_secret())
+        return {
+            name: {
+                "location": location and location.replace(RUN_FOLDER, folder),
+                "version": version if versioned else None,
+            }
+            for name, (location, versioned) in saves.items()
+        }
+
+    def on_kill(self) -> None:
+        """End the task's own process with it, if it has one."""
+        if self.child:
+            self.child.terminate()
+
+    def _runtime_params(self, context: Context) -> dict[str, Any]:
+        """Return, nested, the run's parameters that are not what the project's own configuration
+        says.
+
+        Raises:
+            AirflowFailException: if a parameter is none of the DAG's. Airflow lets whoever starts a
+                run give any name, and a misspelt one would change nothing.
+        """
+        from kedro_astro.reading.parameters import nested
+
+        form = context["dag"].params
+        templates, parameters = self.blueprint["templates"], self.blueprint["parameters"]
+        changed = {}
+        for name, value in context["params"].items():
+            if name not in form:
+                raise _unknown(name, form)
+            if name in templates and value == templates[name]:
+                value = self._rendered(name, context)  # noqa: PLW2901
+            if name not in parameters or value != parameters[name]:
+                changed[name] = value
+        return nested(changed)
+
+    def _rendered(self, name: str, context: Context) -> Any:
+        from airflow.providers.common.compat.sdk import AirflowFailException
+        from jinja2 import TemplateError
+
+        from kedro_astro.settings.values import shown
+
+        template = self.blueprint["templates"][name]
+        try:
+            return self.render_template(template, context)
+        except TemplateError as error:
+            raise AirflowFailException(
+                f"airflow.yml sets the parameter {name} to {shown(template)}, which "
+                f"cannot be rendered for this run: {error}. A run without a logical date has no ds "
+                "and no data interval: start it with one, or with a value for that parameter."
+            ) from error
+
+    def _upstream_versions(self, context: Context) -> dict[str, str]:
+        """Return the versions that this run's earlier tasks saved."""
+        versions = {}
+        for name, task_id in self.work["producers"].items():
+            pulled = context["ti"].xcom_pull(task_ids=task_id) or {}
+            # Both spellings of a transcoded dataset are the same data.
+            saved = {dataset.partition("@")[0]: said for dataset, said in pulled.items()}
+            if version := saved.get(name.partition("@")[0], {}).get("version"):
+                versions[name] = version
+            else:
+                self.log.warning(
+                    "Task %s did not say which version of %s it saved in this run (was it marked "
+                    "as success by hand?): the latest version is loaded.",
+                    task_id,
+                    name,
+                )
+        return versions
+
+
+def _mask_secret() -> Callable[[str], None]:
+    try:
+        from airflow.sdk.log import mask_secret
+    except ImportError:  # Airflow 2. common-compat has the name only where Python is 3.11 or newer.
+        from airflow.utils.log.secrets_masker import mask_secret  # type: ignore[no-redef]
+    return mask_secret
+
+
+def _unknown(name: str, form: Iterable[str]) -> Exception:
+    from airflow.providers.common.compat.sdk import AirflowFailException
+
+    from kedro_astro.settings.read import choice
+    from kedro_astro.settings.values import shown
+
+    # The parts of a nested parameter are named with dots.
+    parts = [part for part in form if part.startswith(f"{name}.")]
+    meant = f"Give its parts by their own names: {', '.join(parts)}." if parts else ""
+    return AirflowFailException(
+        f"This run was started with the parameter {shown(name)}, which the DAG does not have. "
+        f"{meant or choice(name, form)} To pass it on all the same, name it under `params` in "
+        "airflow.yml. Start the run again."
+    )
+
+
+def _due(run: Any) -> datetime:
+    """Return when a DAG run was due, which stays as it is when the run is cleared.
+
+    Airflow 2 has no `run_after`. There a scheduled run is due at the end of its interval; the
+    interval of a manual run may have ended long before, and be a scheduled run's as well.
+    """
+    due: datetime | None = getattr(run, "run_after", None)
+    return due or max(run.logical_date, run.data_interval_end)

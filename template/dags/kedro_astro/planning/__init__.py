@@ -1,0 +1,1 @@
+"""Structure and settings made into blueprints, and what `check` finds. Pure functions."""

@@ -1,0 +1,132 @@
+"""What becomes of each pipeline: id, settings and tasks of its DAG. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kedro_astro.errors import CrossingError, KedroAstroError, SameIdError
+from kedro_astro.planning.grouping import Grouping, Task, airflow_id, hashed, tasks
+from kedro_astro.settings.use import Settings, for_pipeline, for_task, selected
+from kedro_astro.settings.values import GROUPINGS
+from kedro_astro.structure import Dataset, Pipeline, Structure
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What becomes of a pipeline.
+
+    Attributes:
+        dag_id: of its DAG.
+        settings: what `airflow.yml` says of it.
+        tasks: in topological order.
+        arguments: of each task's operator, by its id.
+    """
+
+    dag_id: str
+    settings: Settings
+    tasks: tuple[Task, ...]
+    arguments: Mapping[str, Mapping[str, Any]]
+
+
+Plans = Mapping[str, Plan | KedroAstroError]
+"""By pipeline: its plan, or why it has none. What `airflow.yml` leaves out is not here."""
+
+
+def dag_id(package_name: str, pipeline_name: str) -> str:
+    """Return the id of a pipeline's DAG: the package's name, with the pipeline's behind a dot.
+
+    `__default__`, the whole project, is the package's name alone. A package name is an
+    identifier and has no dot, so one pipeline's id is never another's.
+    """
+    if pipeline_name == "__default__":
+        return package_name
+    return f"{package_name}.{airflow_id(pipeline_name)}"
+
+
+def plan_all(structure: Structure) -> Plans:
+    """Plan all pipelines that become DAGs.
+
+    One without nodes becomes none.
+    """
+    settings = structure.settings or {}
+    chosen = selected(settings, [pipeline.name for pipeline in structure.pipelines])
+    plans: dict[str, Plan | KedroAstroError] = {}
+    taken: dict[str, str] = {}
+    for pipeline in structure.pipelines:
+        if pipeline.name not in chosen or not pipeline.nodes:
+            continue
+        try:
+            said = for_pipeline(settings, pipeline.name)
+            name = said.dag_id or dag_id(structure.package_name, pipeline.name)
+            if (other := taken.setdefault(name, pipeline.name)) != pipeline.name:
+                raise SameIdError(pipeline.name, other, name)
+            plans[pipeline.name] = _plan(pipeline, structure.datasets, name, said)
+        except KedroAstroError as error:
+            plans[pipeline.name] = error
+    return plans
+
+
+def _plan(
+    pipeline: Pipeline, datasets: Mapping[str, Dataset], name: str, settings: Settings
+) -> Plan:
+    here = {node.name for node in pipeline.nodes}
+    grouping: Grouping = "memory"
+    if isinstance(settings.grouping, str):
+        grouping = settings.grouping
+    elif settings.grouping is not None:
+        # A group from the file's default may name nodes that only other pipelines have.
+        groups = [(title, [n for n in nodes if n in here]) for title, nodes in settings.grouping]
+        grouping = {title or "__".join(nodes): nodes for title, nodes in groups if nodes}
+    planned = tasks(pipeline, datasets, grouping)
+    if settings.pipeline_hooks == "run":
+        planned = _with_pipeline_hooks(planned)
+    arguments = {task.task_id: for_task(settings, task.nodes) for task in planned}
+    return Plan(name, settings, planned, arguments)
+
+
+def _with_pipeline_hooks(planned: Sequence[Task]) -> tuple[Task, ...]:
+    """Return the tasks with one before all of them and one behind, for Kedro's pipeline hooks."""
+    ids = {task.task_id for task in planned}
+    first, last = (
+        name if name not in ids else hashed(name, *sorted(ids))
+        for name in ("before_pipeline_run", "after_pipeline_run")
+    )
+    leaves = ids.difference(*(task.upstream for task in planned))
+    # What the run saved is an input of the last one: a hook that loads it must get this run's.
+    saved = tuple(sorted({name for task in planned for name in task.outputs}))
+    return (
+        Task(first, (), (), (), (), hook="before_pipeline_run"),
+        *(replace(task, upstream=task.upstream or (first,)) for task in planned),
+        Task(last, (), tuple(sorted(leaves)), saved, (), hook="after_pipeline_run"),
+    )
+
+
+def shared_by_runs(planned: Sequence[Task], datasets: Mapping[str, Dataset]) -> list[str]:
+    """Return what the tasks save to one place for all runs: two runs at once would mix it."""
+    saved = {name for task in planned for name in task.outputs}
+    return sorted(n for n in saved if not (datasets[n].versioned or datasets[n].of_one_run))
+
+
+def longest_chain(planned: Sequence[Task]) -> int:
+    """Return how many tasks run one after the other at the least: the hops of Airflow's scheduler.
+
+    Args:
+        planned: tasks in topological order.
+    """
+    depth: dict[str, int] = {}
+    for task in planned:
+        depth[task.task_id] = 1 + max((depth[before] for before in task.upstream), default=0)
+    return max(depth.values(), default=0)
+
+
+def by_grouping(pipeline: Pipeline, datasets: Mapping[str, Dataset]) -> dict[str, tuple[int, int]]:
+    """Return what each possible grouping costs: how many tasks, and their longest chain."""
+    found = {}
+    for grouping in GROUPINGS:
+        with suppress(CrossingError):
+            planned = tasks(pipeline, datasets, grouping)
+            found[grouping] = (len(planned), longest_chain(planned))
+    return found

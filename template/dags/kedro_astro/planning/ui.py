@@ -1,0 +1,113 @@
+"""What a user sees of a DAG in Airflow's UI: names, texts and the trigger form. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from kedro_astro.planning.grouping import Task, airflow_id
+from kedro_astro.structure import Dataset, Pipeline, is_parameter
+
+JSON_TYPES = {
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
+
+
+def form(
+    pipeline: Pipeline, parameters: Mapping[str, Any], said: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Return the trigger form: the arguments of each field's `Param`, by the parameter's name.
+
+    It has the parameters that the pipeline's nodes use and those that `airflow.yml` says for it,
+    typed by their value.
+    """
+    shown = {name: parameters[name] for name in used_parameters(pipeline, parameters)}
+    return {
+        name: {
+            "default": value,
+            "type": _json_types(value, parameters.get(name, value)),
+            "section": name.rpartition(".")[0] or None,
+        }
+        for name, value in sorted({**shown, **said}.items())
+    }
+
+
+def used_parameters(pipeline: Pipeline, names: Iterable[str]) -> list[str]:
+    """Return those of the dotted names that the pipeline's nodes take, alone or as a part."""
+    inputs = {name for node in pipeline.nodes for name in node.inputs if is_parameter(name)}
+    used = {name.partition(":")[2] for name in inputs}
+    return [
+        name
+        for name in names
+        if "parameters" in inputs
+        or any(name == part or name.startswith(f"{part}.") for part in used)
+    ]
+
+
+def _json_types(*values: Any) -> str | list[str]:
+    """Return the JSON type that all values have, or all their types: `airflow.yml` may say a
+    template, which is text, for a number."""
+    types = sorted({JSON_TYPES.get(type(value), "null") for value in values})
+    if types == ["null"]:
+        return ["null", "string"]
+    return types[0] if len(types) == 1 else types
+
+
+def display_name(task: Task) -> str:
+    """Return the task's id, or the node's own name where Airflow does not allow that as an id."""
+    names = [node.name for node in task.nodes]
+    return names[0] if [airflow_id(name) for name in names] == [task.task_id] else task.task_id
+
+
+def dag_doc(pipeline: Pipeline, shared: Collection[str], left_out: Mapping[str, str]) -> str:
+    """Return what a pipeline is and what is special about its DAG, as Markdown.
+
+    Args:
+        pipeline: the one it is of.
+        shared: datasets that are why it runs once at a time.
+        left_out: why a trigger form cannot hold a parameter, by the parameter's name.
+    """
+    nodes = "\n".join(
+        f"- `{node.name}`" + (f": {node.doc.partition(chr(10))[0]}" if node.doc else "")
+        for node in pipeline.nodes
+    )
+    alone = (
+        "One run at a time: these datasets have one place for all runs. "
+        "Make them `versioned`, or put `${runtime_params:airflow_run}` into their path: "
+        + ", ".join(f"`{name}`" for name in shared)
+        + ". A backfill has a limit of its own: give it one run at a time, too."
+    )
+    missing = "\n".join(
+        f"- `{name}`: {left_out[name]}" for name in used_parameters(pipeline, left_out)
+    )
+    parts = [
+        pipeline.doc,
+        f"**Nodes**\n\n{nodes}",
+        alone if shared else "",
+        f"**Parameters that the trigger form cannot show**\n\n{missing}" if missing else "",
+    ]
+    return "\n\n".join(filter(None, parts))
+
+
+def task_doc(task: Task, datasets: Mapping[str, Dataset]) -> str:
+    """Return what a task runs, loads and saves, as Markdown."""
+
+    def listed(names: tuple[str, ...]) -> str:
+        return "\n".join(
+            f"- `{name}` ({datasets[name].type}"
+            + (f", `{datasets[name].location}`)" if datasets[name].location else ")")
+            for name in names
+        )
+
+    parts = {
+        "Fires": f"the project's `{task.hook}` hooks, once a DAG run" if task.hook else "",
+        "Nodes": "\n\n".join(f"`{node.name}`\n\n{node.doc}".strip() for node in task.nodes),
+        "Loads": listed(task.inputs),
+        "Saves": listed(task.outputs),
+    }
+    return "\n\n".join(f"**{title}**\n\n{text}" for title, text in parts.items() if text)

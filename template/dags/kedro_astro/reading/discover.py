@@ -1,0 +1,179 @@
+"""A Kedro project read into a structure, in a process of its own: the one place that imports it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kedro_astro.errors import ConfigurationError, MissingEnvironmentError, NoKedroError
+from kedro_astro.planning.plan import dag_id
+from kedro_astro.project import PYTHON, kedro_env, prepare_kedro, relative
+from kedro_astro.reading.catalog import check_entries, dataset_of, types_of, without_credentials
+from kedro_astro.reading.diagnose import describe
+from kedro_astro.reading.libraries import KEDRO, dataset_class, imported, plugins, requirements
+from kedro_astro.reading.parameters import for_form
+from kedro_astro.reading.registry import registered
+from kedro_astro.settings.check import problems
+from kedro_astro.settings.use import normalise
+from kedro_astro.structure import (
+    RUN_FOLDER,
+    RUN_PARAMETER,
+    Dataset,
+    Pipeline,
+    Structure,
+    is_parameter,
+    nothing,
+    untranscoded,
+)
+
+
+def discover(project: Path) -> Structure:
+    """Read the project's pipelines and catalog. Imports Kedro and the user's code.
+
+    It needs no data, no credentials, no network, and no dataset class that is not installed:
+    catalog entries are read, never instantiated.
+
+    Args:
+        project: the folder that holds `pyproject.toml`.
+
+    Returns:
+        The structure. What could not be read is in its `problems`; if that is everything, it has
+        no pipelines.
+    """
+    if not importlib.util.find_spec("kedro"):
+        return nothing(f"  {NoKedroError(PYTHON, sys.executable)}")
+    prepare_kedro()
+    try:
+        return _read(project, kedro_env(project))
+    except Exception as error:
+        return nothing(describe(error, project))
+
+
+def _read(project: Path, env: str | None) -> Structure:
+    from kedro.framework.project import settings, validate_settings
+    from kedro.framework.startup import bootstrap_project
+    from kedro.io import CatalogConfigResolver, DataCatalog
+
+    metadata = bootstrap_project(project)
+    validate_settings()
+    loader = settings.CONFIG_LOADER_CLASS(
+        conf_source=str(project / settings.CONF_SOURCE),
+        env=env,
+        runtime_params={RUN_PARAMETER: RUN_FOLDER},
+        **settings.CONFIG_LOADER_ARGS,
+    )
+    for name in (loader.base_env, loader.env or loader.default_run_env):
+        # To Kedro a folder that is not there is a section of the configuration that is not there.
+        if name and not Path(loader.conf_source, name).is_dir():
+            raise MissingEnvironmentError(relative(Path(loader.conf_source, name), project))
+    written = _section(loader, "catalog")
+    catalog = without_credentials(written)
+    check_entries(catalog)
+    parameters, left_out = for_form(_section(loader, "parameters"))
+    resolver = CatalogConfigResolver(catalog, None, DataCatalog.default_runtime_patterns)
+    pipelines, broken = registered(project, metadata.package_name)
+    names = {
+        name
+        for pipeline in pipelines
+        for node in pipeline.nodes
+        for name in (*node.inputs, *node.outputs)
+        if not is_parameter(name)
+    }
+    datasets = {name: dataset_of(name, resolver, project) for name in sorted(names)}
+    settings_, wrong = _settings(
+        loader, project, metadata.package_name, pipelines, datasets, bool(broken)
+    )
+    return Structure(
+        package_name=metadata.package_name,
+        project_name=metadata.project_name,
+        env=env or "",
+        pipelines=pipelines,
+        datasets=datasets,
+        parameters=parameters,
+        left_out=left_out,
+        no_credentials=_no_credentials(written, loader),
+        libraries=_libraries(metadata.source_dir, names, resolver),
+        settings=settings_,
+        sources=(relative(metadata.source_dir, project), settings.CONF_SOURCE, "pyproject.toml"),
+        problems=(*broken, *wrong),
+    )
+
+
+def _settings(
+    loader: Any,
+    project: Path,
+    package: str,
+    pipelines: Sequence[Pipeline],
+    datasets: Mapping[str, Dataset],
+    some_missing: bool,
+) -> tuple[Mapping[str, Any] | None, list[str]]:
+    """Return what `airflow.yml` says and what is wrong with it.
+
+    Where kedro-airflow's users keep it: `airflow*` in an environment's folder, or in a folder
+    `airflow` there.
+    """
+    loader.config_patterns.setdefault("airflow", ["airflow*", "airflow/**"])
+    raw = _section(loader, "airflow")
+    if not raw:
+        return {}, []
+    folders = [Path(loader.conf_source) / name for name in (loader.base_env, loader.env) if name]
+    files = [relative(file, project) for folder in folders for file in folder.glob("airflow*.y*ml")]
+    ids = {pipeline.name: dag_id(package, pipeline.name) for pipeline in pipelines}
+    lasting = {
+        untranscoded(name)
+        for pipeline in pipelines
+        for node in pipeline.nodes
+        for name in node.outputs
+        if datasets[name].persistent and not datasets[name].of_one_run
+    }
+    source = " or ".join(files) or "airflow.yml"
+    # What names a pipeline that could not be read is not wrong.
+    wrong = [] if some_missing else problems(raw, pipelines, source, ids, lasting)
+    return (None if wrong else normalise(raw)), [f"  {text}" for text in wrong]
+
+
+def _libraries(source: Path, names: Iterable[str], resolver: Any) -> dict[str, str]:
+    """Return which third-party modules tasks import: the project's modules that are loaded now say
+    so, and the types of its datasets."""
+    loaded = [Path(file) for m in [*sys.modules.values()] if (file := getattr(m, "__file__", None))]
+    own = [file for file in loaded if file.suffix == ".py" and file.is_relative_to(source)]
+    kinds = {kind for name in names for kind in types_of(resolver.resolve_pattern(name))}
+    classes = [found for kind in kinds if (found := dataset_class(kind))]
+    written = {name for file in own for name in imported(file.read_bytes())}
+    return requirements([*KEDRO, *plugins(), *classes, *written])
+
+
+def _section(loader: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return one section of the configuration, empty if no file has it.
+
+    Raises:
+        ConfigurationError: if its files cannot be read.
+    """
+    from kedro.config import MissingConfigException
+
+    try:
+        return dict(loader[name])
+    except MissingConfigException:
+        return {}
+    except Exception as error:
+        raise ConfigurationError(
+            name, "cannot be read. Each of its files must be a mapping"
+        ) from error
+
+
+def _no_credentials(catalog: Mapping[str, Any], loader: Mapping[str, Any]) -> dict[str, str]:
+    """Return which credentials entries name that are not there: names only, never a value."""
+    try:
+        there = _section(loader, "credentials")
+    except ConfigurationError:
+        # Values that come from an environment which is not this one's: they may be there.
+        return {}
+    named = {
+        name: entry.get("credentials")
+        for name, entry in catalog.items()
+        if isinstance(entry, Mapping)
+    }
+    return {name: key for name, key in named.items() if isinstance(key, str) and key not in there}

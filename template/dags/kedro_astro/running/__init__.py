@@ -1,0 +1,1 @@
+"""The nodes of one task in one Kedro session. Airflow is never imported here."""

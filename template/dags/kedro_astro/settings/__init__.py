@@ -1,0 +1,1 @@
+"""What `airflow.yml` may say."""
