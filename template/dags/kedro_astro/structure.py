@@ -96,8 +96,7 @@ class Structure:
             not in it.
         no_credentials: by catalog entry, the credentials that it names and the environment lacks.
         left_out: why a trigger form cannot hold a parameter, by its dotted name.
-        libraries: third-party modules that tasks import, each with what it was of, such as
-            `scikit-learn==1.7.2`, see `libraries.requirements`.
+        libraries: third-party modules that tasks import, or `module:attribute`, sorted.
         settings: what `airflow.yml` says, as `settings.normalise` returns it; None if it cannot be
             used.
         sources: the files and folders it was read from, relative to the project.
@@ -112,7 +111,7 @@ class Structure:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     no_credentials: Mapping[str, str] = field(default_factory=dict)
-    libraries: Mapping[str, str] = field(default_factory=dict)
+    libraries: tuple[str, ...] = ()
     settings: Mapping[str, Any] | None = field(default_factory=dict)
     sources: tuple[str, ...] = SOURCES
     problems: tuple[str, ...] = ()
@@ -152,7 +151,7 @@ def from_json(data: Mapping[str, Any]) -> Structure:
             parameters=data["parameters"],
             left_out=data["left_out"],
             no_credentials=data["no_credentials"],
-            libraries=data["libraries"],
+            libraries=tuple(data["libraries"]),
             settings=data["settings"],
             sources=tuple(data["sources"]),
             problems=tuple(data["problems"]),
