@@ -187,7 +187,7 @@ def test_memory_is_looked_at_each_time(tmp_path: Path, packages: Install) -> Non
     (line,), modules, _ = warm(tmp_path, env, *names, before=before.format(1000))
     assert "64 MB" in line and "after a trial of" in line and {*names} <= modules
     (first, cold), modules, _ = warm(tmp_path, env, *names, before=before.format(100))
-    assert "as tried before" in first and "large (takes more than the " in cold
+    assert "after a trial of" in first and "large (takes more than the " in cold
     assert {*names} & modules == {"good", "small"}
 
 

@@ -66,4 +66,4 @@ class KedroAstroWarm(AirflowPlugin):
     """What Airflow looks for."""
 
     name = "kedro_astro_warm"
-    listeners = (Starting(),) if IN_SCHEDULER else ()
+    listeners = [Starting()] if IN_SCHEDULER else []

@@ -25,15 +25,14 @@ EACH, ALL = 20.0, 30.0
 """Seconds that one module, and all of them, may take. Pandas takes some ten from a cold disk."""
 
 MB = 1 << 20
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2)
-"""Those that Airflow or the system send to a scheduler."""
 
 LIMITS = {"memory.max": "anon", "memory.limit_in_bytes": "total_rss"}
 """Which file limits a control group, of version 2 or 1, and what of `memory.stat` counts."""
 
 
 class Tried(NamedTuple):
-    """What came of a module: why it is bad, completing "it ...", or empty text; and its bytes."""
+    """What came of a module: why it is bad, completing "it ...", or empty text; and its bytes. Of
+    the bad ones only those have some that were too large."""
 
     reason: str
     size: int
@@ -51,11 +50,6 @@ def reason_of(error: BaseException) -> str:
     """Return an exception in one line, completing "it ..."."""
     said = " ".join(str(error).split())[:200]
     return f"raises {type(error).__name__}{': ' * bool(said)}{said}"
-
-
-def too_large(room: int) -> str:
-    """Return the reason of a module that needs more than so many bytes."""
-    return f"takes more than the {room // MB} MB of memory that are left for it"
 
 
 def memory_left(root: Path = Path("/")) -> int:
@@ -104,8 +98,6 @@ def _in_child(names: Sequence[str], report: Connection, room: int, each: float) 
     that one is still without the module, and goes on itself if it is bad."""
     try:
         os.setpgid(0, 0)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
         for stream in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
         importing: list[str] = []
@@ -130,7 +122,7 @@ def _in_child(names: Sequence[str], report: Connection, room: int, each: float) 
             os.kill(child, signal.SIGKILL)
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             how = f"status {status}" if status >= 0 else signal.Signals(-status).name
-            report.send((name, Tried(reason or f"ends the process ({how})", size)))
+            report.send((name, Tried(reason or f"ends the process ({how})", size * (size > room))))
     finally:
         os._exit(0)
 
@@ -142,12 +134,12 @@ def _watch(child: int, pipe: Connection, room: int, each: float) -> tuple[str | 
         answered = pipe.poll(0.05)
         if (size := _memory(child) - before) > room:
             # Were nothing left, the kernel would choose whom it ends.
-            return too_large(room), size
+            return f"takes more than the {room // MB} MB of memory that are left for it", size
         if answered:
-            with suppress(EOFError):
-                reason = pipe.recv()
-                return reason, 0 if reason else size
-            return None, 0
+            try:
+                return pipe.recv(), size
+            except EOFError:
+                return None, size
     return f"takes longer than {each:.0f} s", 0
 
 
@@ -173,7 +165,7 @@ def _marks() -> dict[str, object]:
     return {
         "starts threads": _threads(),
         "leaves a process running": len(psutil.Process().children()),
-        "sets signal handlers": [signal.getsignal(number) for number in SIGNALS],
+        "sets signal handlers": [signal.getsignal(number) for number in signal.valid_signals()],
         "replaces sys.excepthook": sys.excepthook,
         "changes logging": (root.level, [*root.handlers], root.manager.disable, disabled),
         "changes the working directory": os.getcwd(),

@@ -6,7 +6,6 @@ Whatever happens here, Airflow starts; its log says in a line what was left cold
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import inspect
 import json
@@ -19,22 +18,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from kedro_astro.airflow.manifest import load as load_structure
-from kedro_astro.airflow.trial import (
-    ALL,
-    MB,
-    Tried,
-    load,
-    memory_left,
-    reason_of,
-    too_large,
-    trial,
-)
+from kedro_astro.airflow.trial import ALL, MB, Tried, load, memory_left, reason_of, trial
 from kedro_astro.errors import KedroAstroError
 from kedro_astro.project import CACHE, cache_folder, own_python, prepare_kedro
-from kedro_astro.reading.libraries import INSTALLED, installed
+from kedro_astro.reading.libraries import installed
 
 SWITCH = "KEDRO_ASTRO_WARM_START"
 """`off` turns the warm start off."""
@@ -45,7 +33,6 @@ PATIENCE = 20.0
 NAME = "warm.json"
 """The file in the cache folder with what came of modules, by name, under the key of it all."""
 
-FOUND = TypeAdapter(dict[str, dict[str, Tried]])
 NOT_REACHED = Tried(f"was not reached in {ALL:.0f} s", 0)
 
 log = logging.getLogger("kedro_astro.warm")
@@ -78,17 +65,15 @@ def warm_up(project: Path, component: str, executor: str, new_interpreter: bool)
 
 def _never_warm(component: str, executor: str, new_interpreter: bool) -> str:
     """Return why nothing can be handed on to tasks; empty text if it can."""
-    if component == "scheduler" and "LocalExecutor" not in executor:
-        return f"with the {executor} this process forks none"
-    # Celery's pool forks whatever Python's own method is.
-    if component == "scheduler" and (method := multiprocessing.get_start_method()) != "fork":
-        fork = "AIRFLOW__CORE__MP_START_METHOD=fork"
-        return f"Airflow starts them by {method}, so they inherit nothing; {fork} changes that"
+    if component == "scheduler":  # Celery's pool forks whatever Python's own method is.
+        if "LocalExecutor" not in executor:
+            return f"with the {executor} this process forks none"
+        if (method := multiprocessing.get_start_method()) != "fork":
+            fork = "AIRFLOW__CORE__MP_START_METHOD=fork"
+            return f"Airflow starts them by {method}, so they inherit nothing; {fork} changes that"
     if new_interpreter:
         return "[core] execute_tasks_new_python_interpreter is on"
-    if own_python():
-        return "they have an interpreter of their own, KEDRO_ASTRO_PYTHON"
-    return ""
+    return "they have an interpreter of their own, KEDRO_ASTRO_PYTHON" if own_python() else ""
 
 
 def _warm(project: Path) -> None:
@@ -97,23 +82,20 @@ def _warm(project: Path) -> None:
         log.warning("Tasks start cold: the project could not be read yet.")
         return
     names, key = installed(libraries), _key(libraries)
+    found, tried = _recall(project, key), "as tried before"
+    started, room = time.monotonic(), memory_left() // 2
     cold = dict.fromkeys({*libraries}.difference(names), "is not installed here")
-    found, tried, started = _recall(project, key), "as tried before", time.monotonic()
-    left = room = memory_left() // 2
     with _prepared():
-        if not found.keys() >= {*names}:
+        if {*names} - found.keys() or sum(it.size for it in found.values()) > room:
             found = {name: it for name, it in found.items() if it.reason}
             found |= trial([name for name in names if name not in found], room)
             tried = f"after a trial of {time.monotonic() - started:.1f} s"
         started = time.monotonic()
         for name in names:
-            reason, size = found.get(name, NOT_REACHED)
-            if not reason and size > left:
-                reason = too_large(left)
+            reason, _ = found.get(name, NOT_REACHED)
             try:
                 if not reason:
                     load(name)
-                    left -= size
             except (Exception, SystemExit) as error:
                 reason = reason_of(error)
             if reason:
@@ -122,42 +104,33 @@ def _warm(project: Path) -> None:
     # Kedro's settings look at the stack, for which `inspect` finds out the file of every module: a
     # tenth of a second in each task, were it not known by then.
     inspect.stack()
-    gc.collect()
-    log.info(
-        "Tasks start warm: %d modules imported in %.1f s, %d MB, %s.",
-        len(libraries) - len(cold),
-        time.monotonic() - started,
-        (room - left) // MB,
-        tried,
-    )
+    warm = [name for name in names if name not in cold]
+    seconds, size = time.monotonic() - started, sum(found[name].size for name in warm) // MB
+    said = f"{len(warm)} modules imported in {seconds:.1f} s, {size} MB, {tried}"
+    log.info("Tasks start warm: %s.", said)
     if cold:
-        reasons: dict[str, list[str]] = {}
-        for name, reason in sorted(cold.items()):
-            reasons.setdefault(reason, []).append(name)
-        said = "; ".join(f"{', '.join(them)} ({reason})" for reason, them in reasons.items())
-        log.warning(
-            "Left cold, so that each task imports it anew: %s. To have all tried again, delete %s/%s.",
-            said,
-            CACHE,
-            NAME,
+        why = "; ".join(
+            f"{', '.join(sorted(name for name in cold if cold[name] == reason))} ({reason})"
+            for reason in dict.fromkeys(cold[name] for name in sorted(cold))
         )
+        again = f"To have all tried again, delete {CACHE}/{NAME}."
+        log.warning("Left cold, so that each task imports it anew: %s. %s", why, again)
 
 
 def _key(libraries: Iterable[str]) -> str:
     """Return a hash of what a trial depends on: Python, and all that is installed, by version."""
-    folders = [folder for folder in sys.path if Path(folder).name in INSTALLED]
-    there = [sorted(os.listdir(folder)) for folder in folders if os.path.isdir(folder)]
-    return hashlib.sha256(repr((sys.version, *libraries, there)).encode()).hexdigest()
+    there = sorted(str(info) for path in sys.path for info in Path(path).glob("*-info"))
+    return hashlib.sha256(repr((sys.version, *libraries, *there)).encode()).hexdigest()
 
 
 def _recall(project: Path, key: str) -> dict[str, Tried]:
     """Return what an earlier start found, or nothing, and take it away: should an import end this
     process after all, the next start tries it again."""
-    with suppress(KedroAstroError, OSError, ValueError):
+    with suppress(KedroAstroError, OSError, ValueError, LookupError, TypeError):
         file = cache_folder(project) / NAME
-        kept = file.read_bytes()
+        kept = json.loads(file.read_bytes())[key]
         file.unlink()
-        return FOUND.validate_json(kept).get(key, {})
+        return {name: Tried(*it) for name, it in kept.items()}
     return {}
 
 

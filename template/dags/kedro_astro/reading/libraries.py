@@ -9,13 +9,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import entry_points
 from pathlib import Path
 
-KEDRO = (
-    "kedro.framework.context",
-    "kedro.framework.project",
-    "kedro.framework.session",
-    "kedro.framework.startup",
-    "kedro.runner",
-)
+KEDRO = ("kedro.framework.session", "kedro.framework.startup", "kedro.runner")
 """What each task imports of Kedro, whatever its pipeline is."""
 
 INSTALLED = {"site-packages", "dist-packages"}
