@@ -98,6 +98,13 @@ def test_no_module_is_imported_twice(packages: Install, tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text().split() == [*texts]
 
 
+def test_a_thread_that_has_ended_is_none(packages: Install) -> None:
+    text = "import threading\nt = threading.Thread(target=print)\nt.start()\nt.join()"
+    names = [f"m{number}" for number in range(30)]
+    found = try_out(names, packages(**dict.fromkeys(names, text)))
+    assert found == dict.fromkeys(names, "")
+
+
 def test_all_together_may_take_so_long(packages: Install) -> None:
     env = packages(a="", b="import time; time.sleep(60)", c="")
     start = time.monotonic()

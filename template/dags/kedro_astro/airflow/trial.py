@@ -100,7 +100,7 @@ def _in_child(names: Sequence[str], report: Connection, room: int, each: float) 
         os.setpgid(0, 0)
         for stream in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-        importing: list[str] = []
+        importing: list[str] = []  # The module, and again for each time that it forks.
         os.register_at_fork(
             before=lambda: importing.extend(importing[:1]),
             after_in_child=lambda: importing and os._exit(0),
@@ -181,12 +181,16 @@ def _threads() -> int:
     OpenBLAS ends its own at a fork and starts them again when it needs them, so it is asked behind
     one. Jemalloc starts its own again. OpenMP's stay, and in a fork are waited for for ever.
     """
-    tasks = Path("/proc/self/task")
-    if len([*tasks.iterdir()]) > 1:
+    for _ in range(20):  # One that has ended is still there for a moment.
+        tasks = [_text(task / "comm") for task in Path("/proc/self/task").iterdir()]
+        found = len([name for name in tasks if "jemalloc" not in name])
+        if found == 1:
+            break
         if (child := os.fork()) == 0:
             os._exit(0)
         os.waitpid(child, 0)
-    return len([task for task in tasks.iterdir() if "jemalloc" not in _text(task / "comm")])
+        time.sleep(0.01)
+    return found
 
 
 def _memory(process: int) -> int:
@@ -196,4 +200,7 @@ def _memory(process: int) -> int:
 
 
 def _text(file: Path) -> str:
-    return file.read_text() if file.is_file() else ""
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
