@@ -57,7 +57,7 @@ ELSEWHERE = {
 """Commands that are not run here, and where they are."""
 
 MADE = """
-.astro/standalone
+.astro/standalone .kedro-astro/warm.json
 .kedro-astro/manifest.jsonl .kedro-astro/airflow .kedro-astro/airflow/standalone.log
 conf/**/*credentials* conf/airflow/credentials.yml conf/local/credentials.yml conf/logging.yml
 dags/my_project_dag.py data/06_models/classifier.pickle data/08_reporting/island_counts.json
