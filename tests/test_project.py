@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from kedro_astro.cli.integrity import REPAIR
+from kedro_astro.project import REPAIR
 from scaffold import GIT, ROOT, commit, python, run, scaffold, succeed
 
 TEST = yaml.safe_load((ROOT / "template/.github/workflows/test.yml").read_text())

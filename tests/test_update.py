@@ -9,8 +9,8 @@ from pathlib import Path
 
 import copier
 import pytest
-from kedro_astro.cli.integrity import REPAIR, checksums
-from kedro_astro.project import CHECKSUMS
+from kedro_astro.cli.integrity import checksums
+from kedro_astro.project import CHECKSUMS, REPAIR
 from scaffold import GIT, ROOT, Releases, commit, python, run, succeed, tree
 
 pytestmark = pytest.mark.slow

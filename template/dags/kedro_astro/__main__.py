@@ -7,7 +7,12 @@ if not __package__:
     # Python puts this folder first; its modules are to be found in the package and nowhere else.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from kedro_astro.cli.commands import astro
-
 if __name__ == "__main__":
-    astro(prog_name="kedro astro")
+    if sys.argv[1:2] == ["read"]:
+        from kedro_astro.reading.discover import main
+
+        main(*sys.argv[2:])
+    else:
+        from kedro_astro.cli.commands import astro
+
+        astro(prog_name="kedro astro")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 
 class KedroAstroError(Exception):
@@ -144,12 +146,41 @@ class RefusedDagError(KedroAstroError):
     Args:
         pipeline: its name.
         reason: what Airflow raised.
+        file: the file or files of settings.
+        keys: the settings without which Airflow would take it: value and what it must be, by key.
     """
 
-    def __init__(self, pipeline: str, reason: Exception) -> None:
+    def __init__(
+        self, pipeline: str, reason: str, file: str, keys: Mapping[str, tuple[Any, str]]
+    ) -> None:
+        what = f"Airflow refuses the DAG of the pipeline {pipeline}: {reason.rstrip('.')}."
+        said = [
+            f"{key} is {shown(value)}. It must be {must_be}."
+            for key, (value, must_be) in keys.items()
+        ]
+        remedy = (
+            f"Correct it in the section {pipeline} or default."
+            if said
+            else (
+                f"If {file} says it, correct it in the section {pipeline} or default."
+            )
+        )
+        super().__init__(" ".join([f"{file}:" if said else "", what, *said, remedy]).strip())
+
+
+class CacheError(KedroAstroError):
+    """What is known of the project cannot be kept.
+
+    Args:
+        path: the manifest.
+        error: what the system says.
+    """
+
+    def __init__(self, path: Path, error: OSError) -> None:
         super().__init__(
-            f"Pipeline {pipeline}: Airflow refuses its DAG: {reason or type(reason).__name__}. "
-            f"Correct what airflow.yml says of it, in the section {pipeline} or default."
+            f"{error.filename or path} cannot be used ({error.strerror or error}), so what is "
+            f"known of this project is not kept and may be old. Delete the folder {path.parent}, or let "
+            "Airflow write there."
         )
 
 
@@ -211,3 +242,18 @@ def of_permission(error: BaseException | None, user: int) -> str:
             )
         error = error.__cause__ or error.__context__
     return ""
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: short and on one line, whatever it is."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    try:
+        return _REPR.repr(value)
+    except ValueError:  # Python refuses to write an integer of more than 4300 digits.
+        return "a very large number"
+
+
+_REPR = reprlib.Repr()
+_REPR.maxlevel = 3
+_REPR.maxstring = _REPR.maxother = 70

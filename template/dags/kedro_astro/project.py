@@ -18,9 +18,6 @@ CACHE = ".kedro-astro"
 
 IGNORE = ".gitignore"
 
-WELL = "well.json"
-"""The note there of what had nothing wrong."""
-
 OWN_REQUIREMENTS = "requirements-kedro.txt"
 """Names the libraries of the pipelines where they are not beside Airflow."""
 
@@ -31,6 +28,16 @@ PYTHON = "KEDRO_ASTRO_PYTHON"
 """Names the interpreter that has Kedro and the project's libraries, if Airflow's has not."""
 
 
+TARGETS = ("astro", "mwaa", "kubernetes")
+"""Where a project may be deployed: workers there share no disk."""
+
+REPAIR = (
+    "uvx copier recopy --defaults --overwrite --vcs-ref=:current: "
+    "--exclude '*' --exclude '!dags/kedro_astro'"
+)
+"""The command that writes the shim again, in the template's version that the project has."""
+
+
 def own_python() -> str | None:
     """Return the interpreter that the project has for itself; None if it shares Airflow's.
 
@@ -38,7 +45,7 @@ def own_python() -> str | None:
         InterpreterError: if there is none where `KEDRO_ASTRO_PYTHON` says.
     """
     path = os.environ.get(PYTHON)
-    if not path or path == sys.executable:
+    if not path or os.path.abspath(path) == os.path.abspath(sys.executable):
         return None
     if not os.access(path, os.X_OK):
         from kedro_astro.errors import InterpreterError
@@ -104,3 +111,27 @@ def prepare_kedro() -> None:
 def relative(path: Path, project: Path) -> str:
     """Return a path below the project relative to it, any other as it is."""
     return (path.relative_to(project) if path.is_relative_to(project) else path).as_posix()
+
+
+def write(file: Path, content: bytes) -> None:
+    """Replace a file at once or not at all; its folder is made if need be.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    import tempfile
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
+    try:
+        with os.fdopen(handle, "wb") as opened:
+            opened.write(content)
+        os.replace(temporary, file)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def command(python: str, *arguments: str) -> list[str]:
+    """Return the command that runs this package in an interpreter."""
+    return [python, str(SHIM), *arguments]

@@ -92,7 +92,7 @@ class KedroOperator(BaseOperator):
             AirflowFailException: if a parameter is none of the DAG's. Airflow lets whoever starts a
                 run give any name, and a misspelt one would change nothing.
         """
-        from kedro_astro.reading.parameters import nested
+        from kedro_astro.structure import nested
 
         form = context["dag"].params
         templates, parameters = self.blueprint["templates"], self.blueprint["parameters"]

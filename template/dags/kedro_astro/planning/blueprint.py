@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
+from urllib.parse import quote
 
 from kedro_astro.airflow.callback import Callback
 from kedro_astro.errors import KedroAstroError
 from kedro_astro.planning.grouping import Task, airflow_id
 from kedro_astro.planning.plan import Plan, plan_all, shared_by_runs
 from kedro_astro.planning.ui import dag_doc, display_name, form, task_doc
-from kedro_astro.reading.parameters import leaves
 from kedro_astro.running.run import PIPELINE_HOOKS
 from kedro_astro.settings.times import Assets, Schedule
-from kedro_astro.structure import Pipeline, Structure, untranscoded
+from kedro_astro.structure import Pipeline, Structure, leaves, untranscoded
 
 
 class Arguments(TypedDict):
@@ -59,7 +59,7 @@ class TaskBlueprint(TypedDict):
         task_id, label: the whole id, and what the UI shows; both with the group's prefix.
         group: the id of the innermost task group, or None.
         upstream: ids of tasks.
-        outlets: datasets whose assets it updates.
+        outlets: URIs of the assets that it updates.
     """
 
     task_id: str
@@ -81,7 +81,9 @@ class Blueprint(TypedDict):
         source: the folder of the project's packages, relative to the project.
         label, doc: what the UI shows.
         arguments: of the DAG.
-        schedule: a text, None, or a `Schedule` as `_schedule` writes it.
+        schedule: a text, None, `{"assets": [operator, URIs and such lists]}`, or as Airflow has
+            serialized a timetable, `{"encoded": ...}`. Before Airflow has accepted it, also
+            `{"cron", "timezone"}` and `{"timetable", "arguments"}`.
         fields: arguments of each `Param` of the trigger form.
         parameters: what the project's own configuration says of these.
         templates: those that may hold Jinja, by dotted name.
@@ -103,13 +105,13 @@ class Blueprint(TypedDict):
     tasks: list[TaskBlueprint]
 
 
-def blueprints(structure: Structure) -> tuple[list[Blueprint], list[str]]:
-    """Return what Airflow builds of a project, and why some of its pipelines cannot be DAGs."""
+def blueprints(structure: Structure) -> tuple[list[Blueprint], dict[str, str]]:
+    """Return what Airflow builds of a project, and by pipeline why others cannot be DAGs."""
     pipelines = {pipeline.name: pipeline for pipeline in structure.pipelines}
-    made, refused = [], []
+    made, refused = [], {}
     for name, plan in plan_all(structure).items():
         if isinstance(plan, KedroAstroError):
-            refused.append(f"  {plan}")
+            refused[name] = str(plan)
         else:
             made.append(_dag(pipelines[name], plan, structure))
     return made, refused
@@ -131,7 +133,7 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure) -> Blueprint:
     schedule = arguments.pop("schedule", None)
     allowed = settings.dag_id or airflow_id(pipeline.name) == pipeline.name
     alone = shared if arguments.get("max_active_runs") == 1 else []
-    params = dict(leaves(settings.params))
+    params = {".".join(keys): value for keys, value in leaves(settings.params)}
     fields = form(pipeline, structure.parameters, params)
     groups = _task_groups(plan.tasks)
     return {
@@ -142,7 +144,7 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure) -> Blueprint:
         "label": plan.dag_id if allowed else pipeline.name,
         "doc": dag_doc(pipeline, alone, structure.left_out),
         "arguments": _arguments(arguments),
-        "schedule": _schedule(schedule),
+        "schedule": _schedule(schedule, structure.package_name),
         "fields": fields,
         "parameters": {n: v for n, v in structure.parameters.items() if n in fields},
         "templates": {name: text for name, text in params.items() if "{{" in str(text)},
@@ -170,7 +172,7 @@ def _task(
         "group": _group_of(task, groups),
         "doc": task_doc(task, datasets),
         "upstream": list(task.upstream),
-        "outlets": sorted(lasting),
+        "outlets": sorted(asset_uri(structure.package_name, name) for name in lasting),
         "arguments": _arguments(plan.arguments[task.task_id]),
         "work": {
             "nodes": [node.name for node in task.nodes],
@@ -201,16 +203,30 @@ def _arguments(values: Mapping[str, Any]) -> Arguments:
     return {"plain": plain, "special": special}
 
 
-def _schedule(said: str | Schedule | None) -> Any:
+def _schedule(said: Any, package: str) -> Any:
     """Return a schedule as JSON: one that is more than a text becomes a mapping."""
     if not isinstance(said, Schedule):
         return said
-    return {**vars(said), "assets": said.assets and _condition(said.assets)}
+    if said.assets:
+        return {"assets": _condition(said.assets, package)}
+    if said.cron:
+        return {"cron": said.cron, "timezone": said.timezone or "UTC"}
+    return {"timetable": said.timetable, "arguments": said.arguments}
 
 
-def _condition(assets: Assets) -> list[Any]:
-    parts = [_condition(part) if isinstance(part, Assets) else part for part in assets.of]
+def _condition(assets: Assets, package: str) -> list[Any]:
+    parts = [
+        _condition(part, package) if isinstance(part, Assets) else asset_uri(package, part)
+        for part in assets.of
+    ]
     return [assets.operator, parts]
+
+
+def asset_uri(package: str, name: str) -> str:
+    """Return the URI of a dataset's asset, the same on every machine; a URI is that already."""
+    if "://" in name:
+        return name
+    return f"kedro://{package}/{quote(untranscoded(name), safe='')}"
 
 
 def _task_groups(planned: tuple[Task, ...]) -> dict[str, str | None]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from kedro_astro.cli.integrity import REPAIR
 from kedro_astro.errors import KedroAstroError
 from kedro_astro.planning.adoption import left_to_merge, libraries_file
 from kedro_astro.planning.deployment import (
@@ -17,11 +16,10 @@ from kedro_astro.planning.deployment import (
 )
 from kedro_astro.planning.grouping import airflow_id
 from kedro_astro.planning.plan import Plans, shared_by_runs
+from kedro_astro.project import REPAIR
 from kedro_astro.structure import Structure, is_parameter, untranscoded
 
 OVERRIDE = "docker-compose.override.yml"
-TARGETS = ("astro", "mwaa", "kubernetes")
-"""Where workers share no disk."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,7 @@ class Finding:
 def findings(
     structure: Structure,
     plans: Plans,
+    problems: Iterable[str],
     exists: Callable[[str], bool],
     target: str | None = None,
     files: Mapping[str, str] | None = None,
@@ -51,18 +50,14 @@ def findings(
     Args:
         structure: the project.
         plans: the tasks of each pipeline, or why it has none.
+        problems: what could not be read or cannot be a DAG.
         exists: whether there is something at a path in the project.
-        target: one of `TARGETS` to also look for what it would lack.
+        target: one of `project.TARGETS` to also look for what it would lack.
         files: texts of the files of `adoption.LOOKED_AT` and `deployment.LOOKED_AT`, by path.
     """
     files = files or {}
     found = [
-        *(Finding("error", "", problem.strip()) for problem in structure.problems),
-        *(
-            Finding("error", name, str(plan))
-            for name, plan in plans.items()
-            if isinstance(plan, KedroAstroError)
-        ),
+        *(Finding("error", "", problem.strip()) for problem in problems),
         *_never_saved(structure),
         *_not_there(structure, exists),
         *_no_fields(structure),
@@ -93,7 +88,7 @@ def of_the_folder(
         changed: files of the shim that are not as the template wrote them.
         conflicts: where an update left both versions.
         files: texts of the files that a project had before, see `adoption.left_to_merge`.
-        target: one of `TARGETS`, where what the project is deployed to matters.
+        target: one of `project.TARGETS`, where what the project is deployed to matters.
     """
     deployed = target == "astro"
     found = [Finding(level, "", what) for level, what in left_to_merge(files, deployed)]

@@ -9,9 +9,10 @@ from typing import Any
 
 from kedro_astro.errors import CrossingError, KedroAstroError, SameIdError
 from kedro_astro.planning.grouping import Grouping, Task, airflow_id, hashed, tasks
-from kedro_astro.settings.use import Settings, for_pipeline, for_task, selected
+from kedro_astro.settings import for_pipeline, for_task, read, selected, wrong_names
+from kedro_astro.settings.use import Settings
 from kedro_astro.settings.values import GROUPINGS
-from kedro_astro.structure import Dataset, Pipeline, Structure
+from kedro_astro.structure import Dataset, Pipeline, Structure, untranscoded
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def plan_all(structure: Structure) -> Plans:
 
     One without nodes becomes none.
     """
-    settings = structure.settings or {}
+    settings, _ = read(structure.settings, structure.settings_file)
     chosen = selected(settings, [pipeline.name for pipeline in structure.pipelines])
     plans: dict[str, Plan | KedroAstroError] = {}
     taken: dict[str, str] = {}
@@ -102,6 +103,24 @@ def _with_pipeline_hooks(planned: Sequence[Task]) -> tuple[Task, ...]:
         *(replace(task, upstream=task.upstream or (first,)) for task in planned),
         Task(last, (), tuple(sorted(leaves)), saved, (), hook="after_pipeline_run"),
     )
+
+
+def wrong_settings(structure: Structure) -> list[str]:
+    """Return all that is wrong with what `airflow.yml` says, a sentence each."""
+    file, wrong = read(structure.settings, structure.settings_file)
+    if structure.problems:
+        # What names a pipeline that could not be read is not wrong.
+        return wrong
+    pipelines, datasets = structure.pipelines, structure.datasets
+    ids = {pipeline.name: dag_id(structure.package_name, pipeline.name) for pipeline in pipelines}
+    lasting = {
+        untranscoded(name)
+        for pipeline in pipelines
+        for node in pipeline.nodes
+        for name in node.outputs
+        if datasets[name].persistent and not datasets[name].of_one_run
+    }
+    return wrong + wrong_names(file, pipelines, structure.settings_file, ids, lasting)
 
 
 def shared_by_runs(planned: Sequence[Task], datasets: Mapping[str, Dataset]) -> list[str]:
