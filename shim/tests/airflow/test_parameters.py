@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kedro_astro.airflow.manifest import load
-from kedro_astro.reading.parameters import for_form, leaves, nested
+from kedro_astro.reading.parameters import for_form
+from kedro_astro.structure import leaves, nested
 from parsing import parse
 from projects import MakeProject
 
@@ -56,7 +57,7 @@ def test_what_a_form_holds_comes_back_nested_as_it_was(said: dict) -> None:
     held, left_out = for_form(said)
     assert left_out == {}
     assert nested(held) == said
-    assert held == dict(leaves(said))
+    assert held == {".".join(keys): value for keys, value in leaves(said)}
 
 
 def test_what_no_form_can_hold_is_left_out_with_the_reason(make_project: MakeProject) -> None:

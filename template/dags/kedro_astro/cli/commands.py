@@ -27,7 +27,7 @@ def commands() -> None:
 @commands.group()
 def astro() -> None:
     """Run this project's pipelines on Airflow."""
-    if not find_spec("airflow"):
+    if not find_spec("airflow") and "--help" not in sys.argv:
         _become_airflows(_project())
     # What Airflow reads when it is imported, for whoever has none of their own.
     if "AIRFLOW_HOME" not in os.environ:

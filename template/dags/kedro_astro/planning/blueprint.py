@@ -20,6 +20,9 @@ from kedro_astro.settings.times import Assets, Schedule
 from kedro_astro.structure import Pipeline, Structure, leaves, untranscoded
 
 
+LONG_AGO = datetime.fromisoformat("2020-01-01T00:00:00+00:00")
+
+
 class Arguments(TypedDict):
     """Arguments of a DAG or an operator.
 
@@ -123,8 +126,8 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure) -> Blueprint:
     arguments: dict[str, Any] = {
         "description": f"Kedro pipeline {pipeline.name} of {structure.project_name}",
         "catchup": False,
-        # Airflow 2 wants one for each schedule. Without catchup it makes no run for the past.
-        "start_date": datetime.fromisoformat("2020-01-01T00:00:00+00:00"),
+        # Airflow 2 wants one for each schedule. With catchup it would be the first of many runs.
+        **({} if settings.dag.get("catchup") else {"start_date": LONG_AGO}),
         # What has one place for all runs would be mixed by two runs at once.
         **({"max_active_runs": 1} if shared else {}),
         **settings.dag,
