@@ -139,7 +139,9 @@ def _read_in_background(
         The manifest; None if the process is still at it.
     """
     code = (
+        # Only the package is to come from there: where it is installed, libraries are beside it.
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); "
+        "import kedro_astro; sys.path[0] = sys.argv[2] + '/dags'; "
         "from kedro_astro.airflow.accept import keep; keep(Path(sys.argv[2]), Path(sys.argv[3]))"
     )
     # Meanwhile nobody is to say that all is well.

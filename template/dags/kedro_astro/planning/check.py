@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from kedro_astro.cli.integrity import REPAIR
 from kedro_astro.errors import KedroAstroError
 from kedro_astro.planning.adoption import left_to_merge, libraries_file
 from kedro_astro.planning.deployment import (
@@ -17,6 +16,7 @@ from kedro_astro.planning.deployment import (
 )
 from kedro_astro.planning.grouping import airflow_id
 from kedro_astro.planning.plan import Plans, shared_by_runs
+from kedro_astro.project import IN_DAGS, REPAIR
 from kedro_astro.structure import Structure, is_parameter, untranscoded
 
 OVERRIDE = "docker-compose.override.yml"
@@ -102,9 +102,9 @@ def of_the_folder(
         found.append(Finding("error", "", what))
     if changed:
         what = (
-            f"dags/kedro_astro is not as the template wrote it ({', '.join(changed)}). It belongs "
-            f"to the template: an update mixes your changes with its own. Write it again with:\n"
-            f"{REPAIR}"
+            f"{'dags/' if IN_DAGS else 'the installed '}kedro_astro is not as the template wrote "
+            f"it ({', '.join(changed)}). It belongs to the template: an update mixes your changes "
+            f"with its own. Write it again with:\n{REPAIR}"
         )
         found.append(Finding("error", "", what))
     return sorted(found, key=lambda finding: (finding.level, finding.what))
