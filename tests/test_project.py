@@ -265,7 +265,7 @@ class TestOwnTests:
         add(project / "packages.txt", CONFLICT)
         output = self.failing(project, "tests/test_template.py")
         assert "1 failed, 1 passed" in output
-        assert "\nE         packages.txt:2\nE         packages.txt:6\n" in output
+        assert "\nE         packages.txt:4\nE         packages.txt:8\n" in output
 
     @only_example
     @pytest.mark.parametrize("file", ["tests/dags", ".astro/test_dag_integrity_default.py"])
