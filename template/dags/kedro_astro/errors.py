@@ -161,9 +161,7 @@ class RefusedDagError(KedroAstroError):
         remedy = (
             f"Correct it in the section {pipeline} or default."
             if said
-            else (
-                f"If {file} says it, correct it in the section {pipeline} or default."
-            )
+            else (f"If {file} says it, correct it in the section {pipeline} or default.")
         )
         super().__init__(" ".join([f"{file}:" if said else "", what, *said, remedy]).strip())
 

@@ -19,7 +19,6 @@ from kedro_astro.running.run import PIPELINE_HOOKS
 from kedro_astro.settings.times import Assets, Schedule
 from kedro_astro.structure import Pipeline, Structure, leaves, untranscoded
 
-
 LONG_AGO = datetime.fromisoformat("2020-01-01T00:00:00+00:00")
 
 
