@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +248,8 @@ def shown(value: object) -> str:
     """Return a value as a message shows it: short and on one line, whatever it is."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, date | timedelta):
+        return str(value)
     try:
         return _REPR.repr(value)
     except ValueError:  # Python refuses to write an integer of more than 4300 digits.
@@ -255,3 +259,30 @@ def shown(value: object) -> str:
 _REPR = reprlib.Repr()
 _REPR.maxlevel = 3
 _REPR.maxstring = _REPR.maxother = 70
+
+
+def nearest(name: object, names: Iterable[str]) -> str:
+    """Return "Did you mean x?" with the one of `names` most like `name`, or an empty text."""
+    # Not at the top: a parse of a project that is well has no need of it.
+    from difflib import get_close_matches
+
+    close = get_close_matches(name[:100], list(names), 1) if isinstance(name, str) else []
+    return f"Did you mean {close[0]}?" if close else ""
+
+
+def choice(name: object, names: Iterable[str]) -> str:
+    """Return the nearest of the names, and which there are."""
+    names = sorted(names)
+    return f"{nearest(name, names)} Known here: {listed(names) or 'none'}.".strip()
+
+
+def listed(names: Iterable[str]) -> str:
+    names = [label(name) for name in names]
+    more = f" and {len(names) - 40} more" if len(names) > 40 else ""
+    return ", ".join(names[:40]) + more
+
+
+def label(name: object) -> str:
+    """Return a name as it stands in a path, quoted if a path would not be clear with it."""
+    plain = isinstance(name, str) and re.fullmatch(r"[\w.@-]{1,100}", name)
+    return str(name) if plain else shown(name)

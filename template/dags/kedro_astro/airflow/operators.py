@@ -110,7 +110,7 @@ class KedroOperator(BaseOperator):
         from airflow.providers.common.compat.sdk import AirflowFailException
         from jinja2 import TemplateError
 
-        from kedro_astro.settings.values import shown
+        from kedro_astro.errors import shown
 
         template = self.blueprint["templates"][name]
         try:
@@ -152,8 +152,7 @@ def _mask_secret() -> Callable[[str], None]:
 def _unknown(name: str, form: Iterable[str]) -> Exception:
     from airflow.providers.common.compat.sdk import AirflowFailException
 
-    from kedro_astro.settings.read import choice
-    from kedro_astro.settings.values import shown
+    from kedro_astro.errors import choice, shown
 
     # The parts of a nested parameter are named with dots.
     parts = [part for part in form if part.startswith(f"{name}.")]

@@ -10,13 +10,12 @@ from datetime import datetime, timedelta
 from typing import Any, TypedDict
 from urllib.parse import quote
 
-from kedro_astro.airflow.callback import Callback
 from kedro_astro.errors import KedroAstroError
 from kedro_astro.planning.grouping import Task, airflow_id
 from kedro_astro.planning.plan import Plan, plan_all, shared_by_runs
 from kedro_astro.planning.ui import dag_doc, display_name, form, task_doc
 from kedro_astro.running.run import PIPELINE_HOOKS
-from kedro_astro.settings.times import Assets, Schedule
+from kedro_astro.settings.models import Callback, Cron, OnAssets, Timetable
 from kedro_astro.structure import Pipeline, Structure, leaves, untranscoded
 
 LONG_AGO = datetime.fromisoformat("2020-01-01T00:00:00+00:00")
@@ -199,7 +198,7 @@ def _arguments(values: Mapping[str, Any]) -> Arguments:
         elif isinstance(value, datetime):
             special[name] = ("datetime", value.isoformat())
         elif isinstance(value, Callback):
-            special[name] = ("callback", value.path)
+            special[name] = ("callback", str(value))
         else:
             plain[name] = value
     return {"plain": plain, "special": special}
@@ -207,21 +206,24 @@ def _arguments(values: Mapping[str, Any]) -> Arguments:
 
 def _schedule(said: Any, package: str) -> Any:
     """Return a schedule as JSON: one that is more than a text becomes a mapping."""
-    if not isinstance(said, Schedule):
-        return said
-    if said.assets:
+    if isinstance(said, OnAssets):
         return {"assets": _condition(said.assets, package)}
-    if said.cron:
+    if isinstance(said, Cron):
         return {"cron": said.cron, "timezone": said.timezone or "UTC"}
-    return {"timetable": said.timetable, "arguments": said.arguments}
+    if isinstance(said, Timetable):
+        return {"timetable": said.timetable, "arguments": said.arguments or {}}
+    return said
 
 
-def _condition(assets: Assets, package: str) -> list[Any]:
-    parts = [
-        _condition(part, package) if isinstance(part, Assets) else asset_uri(package, part)
-        for part in assets.of
+def _condition(assets: Any, package: str) -> list[Any]:
+    (operator, of) = next(iter(assets.items())) if isinstance(assets, dict) else ("all", assets)
+    return [
+        operator,
+        [
+            asset_uri(package, part) if isinstance(part, str) else _condition(part, package)
+            for part in (of if isinstance(of, list) else [of])
+        ],
     ]
-    return [assets.operator, parts]
 
 
 def asset_uri(package: str, name: str) -> str:

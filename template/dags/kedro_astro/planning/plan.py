@@ -10,8 +10,8 @@ from typing import Any
 from kedro_astro.errors import CrossingError, KedroAstroError, SameIdError
 from kedro_astro.planning.grouping import Grouping, Task, airflow_id, hashed, tasks
 from kedro_astro.settings import for_pipeline, for_task, read, selected, wrong_names
+from kedro_astro.settings.models import GROUPINGS, groups
 from kedro_astro.settings.use import Settings
-from kedro_astro.settings.values import GROUPINGS
 from kedro_astro.structure import Dataset, Pipeline, Structure, untranscoded
 
 
@@ -79,8 +79,9 @@ def _plan(
         grouping = settings.grouping
     elif settings.grouping is not None:
         # A group from the file's default may name nodes that only other pipelines have.
-        groups = [(title, [n for n in nodes if n in here]) for title, nodes in settings.grouping]
-        grouping = {title or "__".join(nodes): nodes for title, nodes in groups if nodes}
+        said = groups(settings.grouping)
+        there = [(title, [n for n in nodes if n in here]) for title, nodes in said]
+        grouping = {title or "__".join(nodes): nodes for title, nodes in there if nodes}
     planned = tasks(pipeline, datasets, grouping)
     if settings.pipeline_hooks == "run":
         planned = _with_pipeline_hooks(planned)

@@ -1,17 +1,8 @@
-"""What `airflow.yml` may say."""
+"""What `airflow.yml` may say. It needs pydantic: for Airflow's interpreter, and not for a parse."""
 
-from kedro_astro.settings.check import problems
-from kedro_astro.settings.keys import KEYS
-from kedro_astro.settings.use import for_pipeline, for_task, normalise, selected
+from kedro_astro.settings.models import json_schema
+from kedro_astro.settings.names import wrong_names
+from kedro_astro.settings.read import must_be, read
+from kedro_astro.settings.use import for_pipeline, for_task, selected
 
-
-def read(raw, source):
-    return normalise(raw), []
-
-
-def wrong_names(file, pipelines, source, ids, lasting):
-    return problems(file, pipelines, source, ids, lasting)
-
-
-def must_be(key):
-    return {k.name: k.kind.allowed for k in KEYS}.get(key, "")
+__all__ = ["for_pipeline", "for_task", "json_schema", "must_be", "read", "selected", "wrong_names"]
