@@ -115,8 +115,8 @@ def _never_saved(structure: Structure) -> Found:
             if not dataset.persistent or dataset.of_one_run:
                 what = (
                     f"node {node} needs {name}, which no node of this pipeline makes and no other "
-                    "run leaves behind. Declare it in conf/base/catalog.yml, or run a pipeline that "
-                    "makes it too."
+                    "run leaves behind. Declare it in conf/base/catalog.yml, or run a pipeline "
+                    "that makes it too."
                 )
                 yield "error", pipeline.name, what
 
@@ -132,8 +132,8 @@ def _not_there(structure: Structure, exists: Callable[[str], bool]) -> Found:
             continue
         if not exists(path):
             what = (
-                f"nothing is at {path}, where node {needed[name]} looks for {name}, and no pipeline "
-                "saves it. Put it there, or correct the path in conf/base/catalog.yml."
+                f"nothing is at {path}, where node {needed[name]} looks for {name}, and no "
+                "pipeline saves it. Put it there, or correct the path in conf/base/catalog.yml."
             )
             yield "warning", "", what
 
