@@ -22,6 +22,8 @@ def test_no_conflict_is_left() -> None:
 def test_the_shim_is_as_the_template_wrote_it() -> None:
     changed = changed_files()
     assert not changed, (
-        "These files in dags/kedro_astro are not the template's, so the next update would mix two "
-        "versions of them:\n" + "\n".join(changed) + f"\nWrite them again with:\n{REPAIR}"
+        "These files of the package kedro_astro are not as the template wrote them, so the next "
+        "update would mix two versions of them:\n"
+        + "\n".join(changed)
+        + f"\nWrite them again with:\n{REPAIR}"
     )

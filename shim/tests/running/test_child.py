@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from kedro_astro.airflow.manifest import load
+from kedro_astro.airflow.manifest import read
 from kedro_astro.errors import InterpreterError, SessionError
 from kedro_astro.project import PYTHON
 from kedro_astro.running.child import Child
@@ -227,7 +227,7 @@ def test_an_interpreter_that_is_not_there(
     with pytest.raises(
         InterpreterError, match=rf"{PYTHON} says .*{tmp_path}.* where there is none"
     ):
-        load(make_project())
+        read(make_project())
 
 
 def test_an_interpreter_without_kedro_and_later_with_it(
@@ -240,9 +240,9 @@ def test_an_interpreter_without_kedro_and_later_with_it(
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
     monkeypatch.setenv(PYTHON, str(bare / "bin/python"))
     project = make_project()
-    (problem,) = load(project).problems
+    (problem,) = read(project).problems
     assert f"Kedro is not installed for {bare}/bin/python" in problem and PYTHON in problem
     (packages,) = bare.glob("lib/*/site-packages")
     (there,) = Path(no_airflow).parents[1].glob("lib/*/site-packages/all.pth")
     (packages / "all.pth").write_text(there.read_text())
-    assert load(project).problems == ()
+    assert read(project).problems == ()

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from kedro_astro.airflow.manifest import load
+from kedro_astro.airflow.manifest import read
 from parsing import IN_ORDER, SHIM, parse
 from projects import CATALOG, TELLING, MakeProject
 
@@ -97,5 +97,5 @@ def test_a_wrong_value(make_project: MakeProject, value: str) -> None:
     project = make_project(
         {**FILES, "conf/base/airflow.yml": f"sales: {{pipeline_hooks: {value}}}"}
     )
-    (problem,) = load(project).problems
+    (problem,) = read(project).problems
     assert "sales.pipeline_hooks" in problem and "It must be task or run" in problem

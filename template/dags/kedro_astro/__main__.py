@@ -6,6 +6,11 @@ from pathlib import Path
 if not __package__:
     # Python puts this folder first; its modules are to be found in the package and nowhere else.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    import kedro_astro.project
+
+    if not kedro_astro.project.IN_DAGS:
+        # Another interpreter's libraries are beside it, and they are not for this one.
+        del sys.path[0]
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["read"]:

@@ -10,6 +10,17 @@ from pathlib import Path
 SHIM = Path(__file__).resolve().parent
 """The folder of this package."""
 
+IN_DAGS = SHIM.parent.name == "dags"
+"""Whether it lies in a project's `dags/`; if not, it is installed."""
+
+REPAIR = (
+    "uvx copier recopy --defaults --overwrite --vcs-ref=:current: "
+    "--exclude '*' --exclude '!dags/kedro_astro'"
+    if IN_DAGS
+    else "uv sync --reinstall-package kedro-astro"
+)
+"""The command that writes it again, in the version that the project has."""
+
 CHECKSUMS = "CHECKSUMS"
 """The file in it that says how it left the template, as `sha256sum` writes it."""
 
@@ -31,11 +42,13 @@ PYTHON = "KEDRO_ASTRO_PYTHON"
 TARGETS = ("astro", "mwaa", "kubernetes")
 """Where a project may be deployed: workers there share no disk."""
 
-REPAIR = (
-    "uvx copier recopy --defaults --overwrite --vcs-ref=:current: "
-    "--exclude '*' --exclude '!dags/kedro_astro'"
-)
-"""The command that writes the shim again, in the template's version that the project has."""
+
+def find_project(folder: Path) -> Path | None:
+    """Return the project whose `dags/` holds this package, else the one that a folder is in."""
+    for candidate in (SHIM.parents[1], folder, *folder.parents):
+        if all((candidate / name).is_file() for name in ("pyproject.toml", "dags/kedro_dags.py")):
+            return candidate
+    return None
 
 
 def own_python() -> str | None:

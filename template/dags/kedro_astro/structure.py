@@ -18,6 +18,9 @@ RUN_PARAMETER = "airflow_run"
 RUN_FOLDER = "<run>"
 """What stands for that folder in the structure: it is made for all runs."""
 
+PIPELINE_HOOKS = ("before_pipeline_run", "after_pipeline_run")
+"""Kedro's hooks that it fires once in each session, so in each task."""
+
 SOURCES = ("src", "conf", "pyproject.toml")
 """What a structure is read from in a project of Kedro's usual layout."""
 

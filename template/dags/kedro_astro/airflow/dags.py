@@ -131,7 +131,9 @@ def _schedule(said: Any) -> Any:
     if "assets" in said:
         return _condition(said["assets"])
     # There in Airflow 2 and 3; most DAGs have no need of it.
-    from airflow.serialization.serialized_objects import decode_timetable
+    from airflow.serialization.serialized_objects import (  # type: ignore[attr-defined]
+        decode_timetable,
+    )
 
     return decode_timetable(said["encoded"])
 

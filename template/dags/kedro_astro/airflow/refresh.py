@@ -189,13 +189,13 @@ def _accepted(
     taken: dict[str, Blueprint] = {}
     while trials:
         verdicts = judge([tried[0] for tried in trials.values()], project)
-        for name, verdict in zip(list(trials), verdicts, strict=True):
+        for name, (blueprint, refusal) in zip(list(trials), verdicts, strict=True):
             _, *others = trials.pop(name)
-            if "reason" not in verdict:
-                taken.setdefault(verdict["dag_id"], verdict)
-                continue
-            refused.setdefault(name, str(_refusal(name, verdict, structure)))
-            if others:
+            if blueprint:
+                taken.setdefault(blueprint["dag_id"], blueprint)
+            if refusal:
+                refused.setdefault(name, str(_refusal(name, refusal, structure)))
+            if refusal and others:
                 trials[name] = others
     problems = [*structure.problems, *(f"  {text}" for text in (*wrong, *refused.values()))]
     in_order = sorted(taken.values(), key=lambda blueprint: blueprint["pipeline"])

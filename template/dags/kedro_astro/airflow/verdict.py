@@ -12,7 +12,7 @@ import select
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from kedro_astro.airflow.callback import imported
 from kedro_astro.airflow.dags import build_dag
@@ -34,7 +34,14 @@ class Refusal(TypedDict):
     keys: dict[str, Any]
 
 
-def judge(blueprints: Sequence[Blueprint], project: Path) -> list[Blueprint | Refusal]:
+class Verdict(NamedTuple):
+    """Airflow's word: the DAG as it takes it, or why it does not."""
+
+    blueprint: Blueprint | None
+    refusal: Refusal | None
+
+
+def judge(blueprints: Sequence[Blueprint], project: Path) -> list[Verdict]:
     """Return each blueprint as Airflow takes it, or why it does not.
 
     The schedule of one that is taken is no longer a user's timetable, but what Airflow serializes
@@ -44,14 +51,14 @@ def judge(blueprints: Sequence[Blueprint], project: Path) -> list[Blueprint | Re
         blueprints: in any order.
         project: the folder that holds `pyproject.toml`.
     """
-    found: list[Blueprint | Refusal] = []
+    found: list[Verdict] = []
     while len(found) < len(blueprints):
         left = blueprints[len(found) :]
         found += _in_fork(left, project)
     return found
 
 
-def _in_fork(blueprints: Sequence[Blueprint], project: Path) -> list[Blueprint | Refusal]:
+def _in_fork(blueprints: Sequence[Blueprint], project: Path) -> list[Verdict]:
     """Return the verdicts on the first blueprints, up to one that ends the process or hangs."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -71,12 +78,12 @@ def _in_fork(blueprints: Sequence[Blueprint], project: Path) -> list[Blueprint |
         os.close(reading)
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-    found = [json.loads(line) for line in lines]
+    found = [Verdict(*json.loads(line)) for line in lines]
     if len(found) < len(blueprints):
         hangs = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         what = f"it takes longer than {EACH:.0f} seconds" if hangs else "it ends the process"
-        blueprint = blueprints[len(found)]
-        found.append(Refusal(reason=what, keys={"schedule": blueprint["schedule"]}))
+        said = {"schedule": blueprints[len(found)]["schedule"]}
+        found.append(Verdict(None, Refusal(reason=what, keys=said)))
     return found
 
 
@@ -89,9 +96,9 @@ def _lines(pipe: int, most: int) -> Iterator[bytes]:
         yield from lines
 
 
-def _judge(blueprint: Blueprint, project: Path) -> Blueprint | Refusal:
+def _judge(blueprint: Blueprint, project: Path) -> Verdict:
     try:
-        return _taken(blueprint, project)
+        return Verdict(_taken(blueprint, project), None)
     except BaseException as error:
         reason = _in_words(error)
     keys = {}
@@ -101,7 +108,7 @@ def _judge(blueprint: Blueprint, project: Path) -> Blueprint | Refusal:
             keys[key] = value
         except BaseException:
             continue
-    return Refusal(reason=reason, keys=keys)
+    return Verdict(None, Refusal(reason=reason, keys=keys))
 
 
 def _taken(blueprint: Blueprint, project: Path) -> Blueprint:
@@ -130,7 +137,9 @@ def _encoded(schedule: Mapping[str, Any], blueprint: Blueprint, project: Path) -
         source = str(project / blueprint["source"])
         found = imported(schedule["timetable"], source, "timetable")
         timetable = found(**schedule["arguments"]) if callable(found) else found
-    from airflow.serialization.serialized_objects import encode_timetable
+    from airflow.serialization.serialized_objects import (  # type: ignore[attr-defined]
+        encode_timetable,
+    )
 
     return encode_timetable(timetable)
 
@@ -148,9 +157,10 @@ def _bag(dag: Any) -> None:
 
 
 def _serialized(dag: Any) -> Any:
-    from airflow.serialization import serialized_objects as module
+    from airflow.serialization import serialized_objects
 
-    kind: Any = getattr(module, "DagSerialization", None) or module.SerializedDAG  # Airflow 2
+    module: Any = serialized_objects
+    kind = getattr(module, "DagSerialization", None) or module.SerializedDAG  # Airflow 2
     return kind.to_dict(dag)
 
 

@@ -27,7 +27,7 @@ def commands() -> None:
 @commands.group()
 def astro() -> None:
     """Run this project's pipelines on Airflow."""
-    if not find_spec("airflow"):
+    if not find_spec("airflow") and "--help" not in sys.argv:
         _become_airflows(_project())
     # What Airflow reads when it is imported, for whoever has none of their own.
     if "AIRFLOW_HOME" not in os.environ:
@@ -187,13 +187,13 @@ def _manifest() -> Manifest:
 
 
 def _project() -> Path:
-    """Return the project that holds this package: it lies in the project's `dags/` folder."""
-    from kedro_astro.project import SHIM
+    from kedro_astro.project import find_project
 
-    project = SHIM.parent.parent
-    if not (project / "pyproject.toml").is_file():
+    project = find_project(Path.cwd())
+    if project is None:
         raise click.ClickException(
-            f"{project} is no Kedro project: it has no pyproject.toml. kedro_astro belongs into "
-            "the dags/ folder of one."
+            f"{Path.cwd()} is in no project: neither it nor a folder above it has pyproject.toml "
+            "and dags/kedro_dags.py. Change into your project, and copy the template there if it "
+            "has no dags/kedro_dags.py."
         )
     return project

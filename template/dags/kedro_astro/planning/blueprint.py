@@ -14,9 +14,10 @@ from kedro_astro.errors import KedroAstroError
 from kedro_astro.planning.grouping import Task, airflow_id
 from kedro_astro.planning.plan import Plan, plan_all, shared_by_runs
 from kedro_astro.planning.ui import dag_doc, display_name, form, task_doc
-from kedro_astro.running.run import PIPELINE_HOOKS
 from kedro_astro.settings.models import Callback, Cron, OnAssets, Timetable
-from kedro_astro.structure import Pipeline, Structure, leaves, untranscoded
+from kedro_astro.structure import PIPELINE_HOOKS, Pipeline, Structure, leaves, untranscoded
+
+LONG_AGO = datetime.fromisoformat("2020-01-01T00:00:00+00:00")
 
 
 class Arguments(TypedDict):
@@ -122,8 +123,8 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure) -> Blueprint:
     arguments: dict[str, Any] = {
         "description": f"Kedro pipeline {pipeline.name} of {structure.project_name}",
         "catchup": False,
-        # Airflow 2 wants one for each schedule. Without catchup it makes no run for the past.
-        "start_date": datetime.fromisoformat("2020-01-01T00:00:00+00:00"),
+        # Airflow 2 wants one for each schedule. With catchup it would be the first of many runs.
+        **({} if settings.dag.get("catchup") else {"start_date": LONG_AGO}),
         # What has one place for all runs would be mixed by two runs at once.
         **({"max_active_runs": 1} if shared else {}),
         **settings.dag,

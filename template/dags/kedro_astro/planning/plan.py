@@ -144,7 +144,7 @@ def longest_chain(planned: Sequence[Task]) -> int:
 
 def by_grouping(pipeline: Pipeline, datasets: Mapping[str, Dataset]) -> dict[str, tuple[int, int]]:
     """Return what each possible grouping costs: how many tasks, and their longest chain."""
-    found = {}
+    found: dict[str, tuple[int, int]] = {}
     for grouping in GROUPINGS:
         with suppress(CrossingError):
             planned = tasks(pipeline, datasets, grouping)

@@ -135,7 +135,11 @@ def _settings(loader: Any, project: Path) -> tuple[Any, str]:
     loader.config_patterns.setdefault("airflow", ["airflow*", "airflow/**"])
     folders = [Path(loader.conf_source) / name for name in (loader.base_env, loader.env) if name]
     files = [relative(file, project) for folder in folders for file in folder.glob("airflow*.y*ml")]
-    return plain(_section(loader, "airflow")), " or ".join(files) or "airflow.yml"
+    said = _section(loader, "airflow")
+    try:
+        return plain(said), " or ".join(files) or "airflow.yml"
+    except ValueError as error:
+        raise ConfigurationError("airflow", "cannot be used") from error
 
 
 def _libraries(source: Path, names: Iterable[str], resolver: Any) -> dict[str, str]:

@@ -15,9 +15,7 @@ from typing import Any
 from kedro_astro.errors import of_permission
 from kedro_astro.planning.grouping import airflow_id
 from kedro_astro.project import kedro_env, prepare_kedro
-
-PIPELINE_HOOKS = ("before_pipeline_run", "after_pipeline_run")
-"""Kedro's hooks that it fires once in each session, so in each task."""
+from kedro_astro.structure import PIPELINE_HOOKS
 
 
 @dataclass(frozen=True)
