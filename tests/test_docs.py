@@ -23,10 +23,9 @@ import pytest
 import reference
 import yaml
 from kedro_astro.errors import KedroAstroError
-from kedro_astro.planning.plan import plan_all
-from kedro_astro.settings.check import problems
-from kedro_astro.settings.use import normalise
-from kedro_astro.structure import Structure, from_json, to_json, untranscoded
+from kedro_astro.planning.plan import plan_all, wrong_settings
+from kedro_astro.reading.parameters import plain
+from kedro_astro.structure import Structure, from_json, to_json
 from omegaconf import OmegaConf
 from scaffold import ROOT, Releases, commit, python, run, succeed
 
@@ -354,27 +353,21 @@ def samples(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple
     """Each sample of airflow.yml with the structure that its project has with it."""
     found = []
     for block, structure in shown_settings(tmp_path_factory.mktemp("samples"), fresh):
-        settings = OmegaConf.to_container(OmegaConf.create(block.text))
-        said = " ".join(what_is_wrong(structure, settings))
+        settings = plain(OmegaConf.to_container(OmegaConf.create(block.text)))
+        with_them = dataclasses.replace(structure, settings=settings, settings_file=SETTINGS)
+        said = " ".join(what_is_wrong(with_them))
         if refused := re.match("refused: (.+)", block.mark):
             assert refused[1] in said, f"{block} is refused otherwise: {said or 'it is valid'}"
         else:
             assert not said, f"{block}: {said}"
-            found.append((block, dataclasses.replace(structure, settings=normalise(settings))))
+            found.append((block, with_them))
     return found
 
 
-def what_is_wrong(structure: Structure, settings: object) -> list[str]:
-    """What `kedro astro check` would say of the settings."""
-    lasting = {
-        untranscoded(name)
-        for pipeline in structure.pipelines
-        for node in pipeline.nodes
-        for name in node.outputs
-        if structure.datasets[name].persistent and not structure.datasets[name].of_one_run
-    }
-    wrong = problems(settings, structure.pipelines, SETTINGS, {}, lasting)
-    plans = {} if wrong else plan_all(dataclasses.replace(structure, settings=normalise(settings)))
+def what_is_wrong(structure: Structure) -> list[str]:
+    """What `kedro astro check` would say of the settings, but for what Airflow says of them."""
+    wrong = wrong_settings(structure)
+    plans = {} if wrong else plan_all(structure)
     return wrong + [str(plan) for plan in plans.values() if isinstance(plan, KedroAstroError)]
 
 
@@ -383,18 +376,16 @@ def test_settings_that_are_shown_are_valid(samples: list[tuple[Block, Structure]
 
 
 BUILD = """
-import io, json, sys
+import json, sys
 from pathlib import Path
-from kedro_astro.airflow import dags
-from kedro_astro.airflow.manifest import Manifest
-from kedro_astro.airflow.accept import to_bytes
+from kedro_astro.airflow.verdict import judge
+from kedro_astro.planning.blueprint import blueprints
 from kedro_astro.structure import from_json
 for place, structure in json.load(sys.stdin):
-    dags.read = lambda project, patience: Manifest(io.BytesIO(to_bytes(from_json(structure), "")))
-    try:
-        dags.raise_problems(Path.cwd())
-    except Exception as error:
-        print(place, error)
+    made, refused = blueprints(from_json(structure))
+    for verdict in judge(made, Path.cwd()):
+        if not verdict.blueprint:
+            print(place, verdict.refusal)
 """
 
 

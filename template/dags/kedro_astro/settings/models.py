@@ -16,9 +16,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Pr
 from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypeAliasType
 
-DEPTH = 20
-"""Deepest nesting of a value."""
-
 LARGEST = 2**31 - 1
 """The largest whole number that Airflow's database holds."""
 
@@ -41,7 +38,7 @@ GROUPINGS: tuple[str, ...] = get_args(GroupingName)
 class Model(BaseModel):
     """A mapping without any key that is not known, and with values as YAML has them."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Callback(str):
@@ -64,15 +61,6 @@ def _date(value: str | list[Any]) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
-def _shallow(value: Any, levels: int = DEPTH) -> Any:
-    if levels < 0:
-        raise ValueError(f"it is nested more than {DEPTH} levels deep")
-    for item in value.values() if isinstance(value, dict) else value:
-        if isinstance(item, dict | list):
-            _shallow(item, levels - 1)
-    return value
-
-
 def groups(grouping: Any) -> list[tuple[str | None, list[str]]]:
     """Return groups that are written by hand: the id, or None, and the nodes of each."""
     if isinstance(grouping, dict):
@@ -89,8 +77,8 @@ def _each_once(grouping: Any) -> Any:
 
 _Text = Annotated[str, Field(pattern=r"\S", max_length=2000)]
 _Path = Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)+$", max_length=2000)]
-_Minutes = Annotated[float, Field(ge=0, le=YEAR, allow_inf_nan=False)]
-_Json = Annotated[dict[str, JsonValue], AfterValidator(_shallow)]
+_Minutes = Annotated[float, Field(ge=0, le=YEAR)]
+_Json = dict[str, JsonValue]
 _List = Field(min_length=1)
 
 Text = Annotated[_Text | None, Field(title="text of at most 2000 characters")]
