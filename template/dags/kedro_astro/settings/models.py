@@ -12,7 +12,16 @@ from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, PrivateAttr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    PrivateAttr,
+    Tag,
+)
 from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypeAliasType
 
@@ -75,6 +84,11 @@ def _each_once(grouping: Any) -> Any:
     return grouping
 
 
+def _kind_of_schedule(value: Any) -> str:
+    kinds = ("cron", "assets", "timetable") if isinstance(value, dict) else ()
+    return next((kind for kind in kinds if kind in value), "text")
+
+
 _Text = Annotated[str, Field(pattern=r"\S", max_length=2000)]
 _Path = Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)+$", max_length=2000)]
 _Minutes = Annotated[float, Field(ge=0, le=YEAR)]
@@ -118,7 +132,9 @@ Values = Annotated[_Json | None, Field(title="a mapping of names to values that 
 Hooks = Annotated[Literal["task", "run"] | None, Field(title="task or run")]
 
 _Group = Annotated[list[_Text], _List]
-_Groups = Annotated[list[_Group], _List] | Annotated[dict[_Id, _Group], _List]
+# In a schema the pattern of the ids alone would let any other name pass.
+_Named = Field(min_length=1, json_schema_extra={"additionalProperties": False})
+_Groups = Annotated[list[_Group], _List] | Annotated[dict[_Id, _Group], _Named]
 _Grouping = Annotated[GroupingName | _Groups, AfterValidator(_each_once)]
 GROUPING = f"{', '.join(GROUPINGS)}, a list of lists of nodes, or a mapping of ids to such lists"
 Grouping = Annotated[_Grouping | None, Field(title=GROUPING)]
@@ -153,7 +169,13 @@ class Timetable(Model):
 
 # kedro-airflow writes null as "None".
 _Expression = Annotated[_Text, AfterValidator(lambda said: None if said == "None" else said)]
-_Schedule = _Expression | Cron | OnAssets | Timetable
+_Schedule = Annotated[
+    Annotated[_Expression, Tag("text")]
+    | Annotated[Cron, Tag("cron")]
+    | Annotated[OnAssets, Tag("assets")]
+    | Annotated[Timetable, Tag("timetable")],
+    Discriminator(_kind_of_schedule),
+]
 SCHEDULE = (
     'a cron expression such as "0 6 * * 1", a preset such as @daily, or null; or a mapping: '
     "{cron: ..., timezone: ...}, {assets: [...]}, {timetable: package.module.name, arguments: ...}"

@@ -55,14 +55,9 @@ def _by_place(error: ValidationError) -> dict[Place, ErrorDetails]:
     for details in error.errors(include_url=False):
         keys = [str(key) for key in details["loc"] if key != "[key]"]
         place = tuple(keys[: 4 if keys[1:2] and keys[1] in SCOPED else 2])
-        if place not in found or _depth(details) > _depth(found[place]):
+        if place not in found or len(details["loc"]) > len(found[place]["loc"]):
             found[place] = details
     return found
-
-
-def _depth(details: ErrorDetails) -> int:
-    # What is no key of one type may be one of another: that says the least.
-    return 0 if details["type"] in ("missing", "extra_forbidden") else len(details["loc"])
 
 
 def _without(value: Any, places: Collection[Place], here: Place = ()) -> Any:
@@ -95,6 +90,8 @@ def _reason(details: ErrorDetails, value: Any) -> str:
         return f": {details['ctx']['error']}"
     if isinstance(part, bool):
         return ": YAML reads yes, no, on and off as true and false"
+    if details["type"] == "extra_forbidden":
+        return f": {label(details['loc'][-1])} cannot be in it"
     return "" if part is value else f": {shown(part)} cannot be in it"
 
 

@@ -70,8 +70,8 @@ def for_pipeline(file: AirflowYml, name: str) -> Settings:
             could run at the wrong time or in the wrong place.
     """
     section = section_name(name)
-    for wrong in file._wrong.keys() & {"default", section}:
-        raise SettingsError(f"airflow.yml, for the pipeline {name}: {file._wrong[wrong]}")
+    if wrong := file._wrong.get("default") or file._wrong.get(section):
+        raise SettingsError(f"airflow.yml, for the pipeline {name}: {wrong}")
     merged = over(said(file.default), said(file.sections().get(section)))
     values = {key: value for key, value in merged.items() if value is not None}
     dag = {key: values.pop(key) for key in Dag.model_fields if key in values}
