@@ -65,8 +65,14 @@ WRONG: list[tuple[Any, list[str]]] = [
     ({"default": {"schedule": ""}}, ["schedule is ''", "or null"]),
     ({"default": {"schedule": {}}}, ["schedule is {}", "{assets: [...]}"]),
     ({"default": {"schedule": {"asset": ["parts"]}}}, ["'asset'", "{assets: [...]}"]),
-    ({"default": {"schedule": {"cron": "@daily", "assets": ["x"]}}}, ["assets cannot be in it"]),
-    ({"default": {"schedule": {"assets": ["x"], "timezone": "UTC"}}}, ["timezone cannot be in it"]),
+    (
+        {"default": {"schedule": {"cron": "@daily", "assets": ["x"]}}},
+        ["'@daily'}. It must be a cron"],
+    ),
+    (
+        {"default": {"schedule": {"assets": ["x"], "timezone": "UTC"}}},
+        ["'UTC'}. It must be a cron"],
+    ),
     ({"default": {"schedule": {"assets": []}}}, ["[] cannot be in it"]),
     ({"default": {"schedule": {"assets": {"some": ["x"]}}}}, ["'some' cannot be in it"]),
     ({"default": {"schedule": {"timetable": "every"}}}, ["'every' cannot be in it"]),

@@ -12,16 +12,7 @@ from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    JsonValue,
-    PrivateAttr,
-    Tag,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, PrivateAttr
 from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypeAliasType
 
@@ -34,16 +25,17 @@ LARGEST = 2**31 - 1
 YEAR = 365 * 24 * 60
 """In minutes."""
 
+WITH_UNIT = r"^[0-9]+(\.[0-9]+)? ?[smhd]$"
+ABOVE_0 = r"^([0-9]*[1-9][0-9]*(\.[0-9]+)?|[0-9]+\.[0-9]*[1-9][0-9]*) ?[smhd]$"
+
 ISO = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{3}([0-9]{3})?)?)?([+-][0-9]{2}:[0-9]{2}|[Zz])?)?$"
 )
 """Only forms that every supported Python reads alike: Kedro's and Airflow's may differ."""
 
-ABOVE_0 = r"^([0-9]*[1-9][0-9]*(\.[0-9]+)?|[0-9]+\.[0-9]*[1-9][0-9]*) ?[smhd]$"
-
 GroupingName: TypeAlias = Literal["memory", "node", "namespace", "tag", "pipeline"]
-GROUPINGS: tuple[GroupingName, ...] = get_args(GroupingName)
+GROUPINGS: tuple[str, ...] = get_args(GroupingName)
 
 
 class Model(BaseModel):
@@ -95,11 +87,6 @@ def _each_once(grouping: Any) -> Any:
     return grouping
 
 
-def _kind_of_schedule(value: Any) -> str | None:
-    kinds = ("cron", "assets", "timetable") if isinstance(value, dict) else ()
-    return "text" if isinstance(value, str) else next((k for k in kinds if k in value), None)
-
-
 _Text = Annotated[str, Field(pattern=r"\S", max_length=2000)]
 _Path = Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)+$", max_length=2000)]
 _Minutes = Annotated[float, Field(ge=0, le=YEAR, allow_inf_nan=False)]
@@ -122,8 +109,9 @@ Backoff = Annotated[
     bool | Literal[0] | _Factor | None, Field(title="true, false, 0, or a number from 1 to 100")
 ]
 MINUTES = 'minutes, or text such as "30s", "5m", "1h" or "1d"; at most a year'
-_Unit = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)? ?[smhd]$")]
-_Duration = Annotated[_Minutes | _Unit, AfterValidator(_duration)]
+_Duration = Annotated[
+    _Minutes | Annotated[str, Field(pattern=WITH_UNIT)], AfterValidator(_duration)
+]
 Duration = Annotated[_Duration | None, Field(title=MINUTES)]
 _More = Annotated[_Minutes, Field(gt=0)] | Annotated[str, Field(pattern=ABOVE_0)]
 _Timeout = Annotated[_More, AfterValidator(_duration)]
@@ -137,9 +125,7 @@ DATE = (
 )
 Date = Annotated[_Date | None, Field(title=DATE)]
 _Function = Annotated[_Path, AfterValidator(Callback)]
-Function = Annotated[
-    _Function | None, Field(title='a function\'s path such as "package.module.function"')
-]
+Function = Annotated[_Function | None, Field(title="a path such as package.module.function")]
 Values = Annotated[_Json | None, Field(title="a mapping of names to values that JSON has")]
 Hooks = Annotated[Literal["task", "run"] | None, Field(title="task or run")]
 
@@ -178,13 +164,8 @@ class Timetable(Model):
 
 
 # kedro-airflow writes null as "None".
-_Said = Annotated[_Text, AfterValidator(lambda said: None if said == "None" else said), Tag("text")]
-_Mapping = (
-    Annotated[Cron, Tag("cron")]
-    | Annotated[OnAssets, Tag("assets")]
-    | Annotated[Timetable, Tag("timetable")]
-)
-_Schedule = Annotated[_Said | _Mapping, Discriminator(_kind_of_schedule)]
+_Expression = Annotated[_Text, AfterValidator(lambda said: None if said == "None" else said)]
+_Schedule = _Expression | Cron | OnAssets | Timetable
 SCHEDULE = (
     'a cron expression such as "0 6 * * 1", a preset such as @daily, or null; or a mapping: '
     "{cron: ..., timezone: ...}, {assets: [...]}, {timetable: package.module.name, arguments: ...}"
@@ -284,7 +265,7 @@ class AirflowYml(BaseModel):
     whole_project: Section | None = _says("settings of the pipeline __default__")
     pipelines: Selection | None = _says("which pipelines become DAGs")
 
-    _wrong: dict[str, str] = PrivateAttr(default_factory=dict)
+    _wrong: dict[str, str] = PrivateAttr(default_factory=dict)  # by section; see `for_pipeline`
 
     def sections(self) -> dict[str, Section | None]:
         """Return the pipelines' own sections by their names in the file, see `section_name`."""
@@ -319,7 +300,5 @@ class _Schema(GenerateJsonSchema):
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of the whole file, for editors."""
-    return {
-        "$schema": _Schema.schema_dialect,
-        **AirflowYml.model_json_schema(schema_generator=_Schema),
-    }
+    dialect = {"$schema": _Schema.schema_dialect}
+    return dialect | AirflowYml.model_json_schema(schema_generator=_Schema)

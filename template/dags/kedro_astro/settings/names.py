@@ -53,7 +53,7 @@ def _wrong_sections(file: AirflowYml, pipelines: Collection[str]) -> Iterator[st
                 "Register the pipeline under another name."
             )
         elif name not in known:
-            yield f"{label(name)} is no registered pipeline. {choice(name, known)}"
+            yield f"{label(name)} is no registered pipeline. {choice(section_of(name), known)}"
 
 
 def _wrong_in(
@@ -87,10 +87,9 @@ def _wrong_assets(
             what = f"{section}.schedule: no pipeline leaves a dataset {label(name)} behind"
             yield f"{what} for others. {choice(name, lasting)}"
         elif untranscoded(name) in saved:
-            yield (
-                f"{section}.schedule: {label(name)} is saved by {pipeline.name} itself, which would "
-                "start again and again. Wait for what it loads from another pipeline."
-            )
+            what = f"{section}.schedule: {label(name)} is saved by {pipeline.name} itself"
+            remedy = "Wait for what it loads from another pipeline."
+            yield f"{what}, which would start again and again. {remedy}"
 
 
 def _assets(said: Any) -> Iterator[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from kedro_astro.errors import choice, label, nearest, shown
@@ -55,9 +55,14 @@ def _by_place(error: ValidationError) -> dict[Place, ErrorDetails]:
     for details in error.errors(include_url=False):
         keys = [str(key) for key in details["loc"] if key != "[key]"]
         place = tuple(keys[: 4 if keys[1:2] and keys[1] in SCOPED else 2])
-        if place not in found or len(details["loc"]) > len(found[place]["loc"]):
+        if place not in found or _depth(details) > _depth(found[place]):
             found[place] = details
     return found
+
+
+def _depth(details: ErrorDetails) -> int:
+    # What is no key of one type may be one of another: that says the least.
+    return 0 if details["type"] in ("missing", "extra_forbidden") else len(details["loc"])
 
 
 def _without(value: Any, places: Collection[Place], here: Place = ()) -> Any:
@@ -80,55 +85,47 @@ def _sentence(place: Place, details: ErrorDetails, value: Any) -> str:
     if len(place) % 2:
         must = f"settings: {', '.join(_settings_in(place))}"
     reason = _reason(details, value)
-    parts = [f"{path} is {shown(value)}{reason and ': '}{reason}.", f"It must be {must}."]
-    known = re.findall(r"'(\w+)'", str(details.get("ctx", {}).get("expected")))
-    return f" {nearest(value, known)} ".join(parts).replace("  ", " ")
+    hint = nearest(value, re.findall(r"'(\w+)'", str(details.get("ctx", {}).get("expected"))))
+    return f"{path} is {shown(value)}{reason}. {hint}{hint and ' '}It must be {must}."
 
 
 def _reason(details: ErrorDetails, value: Any) -> str:
     part = details["input"]
     if details["type"] == "value_error":
-        return str(details["ctx"]["error"])
+        return f": {details['ctx']['error']}"
     if isinstance(part, bool):
-        return "YAML reads yes, no, on and off as true and false"
-    if details["type"] == "extra_forbidden":
-        return f"{label(details['loc'][-1])} cannot be in it"
-    return "" if part is value else f"{shown(part)} cannot be in it"
+        return ": YAML reads yes, no, on and off as true and false"
+    return "" if part is value else f": {shown(part)} cannot be in it"
 
 
-def _settings_in(section: Place) -> Mapping[str, Any]:
+def _settings_in(section: Place) -> Collection[str]:
     """Return the settings that a section may have, or that of a node, tag or namespace."""
-    models: dict[str, type[Any]] = {"default": Default, "pipelines": Selection}
-    model = Task if len(section) == 3 else models.get(section[0], Section)
-    return dict(model.model_fields)
+    models: dict[str, type[BaseModel]] = {"default": Default, "pipelines": Selection}
+    return (Task if len(section) == 3 else models.get(section[0], Section)).model_fields
 
 
-def _not_here(name: str, known: Mapping[str, Any]) -> str:
-    homes = {
+def _not_here(name: str, known: Collection[str]) -> str:
+    homes: dict[str, type[BaseModel]] = {
         "the section `pipelines`": Selection,
         "`default` or a pipeline's section": Default,
         "a pipeline's section": Section,
     }
-    for home, model in homes.items():
-        if name in model.model_fields:
-            return f"cannot stand here. Move it to {home}."
+    for home in (home for home, model in homes.items() if name in model.model_fields):
+        return f"cannot stand here. Move it to {home}."
     return f"is no setting. {choice(name, known)}"
 
 
 def _wrong_together(file: AirflowYml, name: str) -> dict[str, str]:
     """Return what is right alone and wrong together, by key."""
-    found = {}
     section = file.default if name == "default" else file.sections()[name]
-    own = said(section)
-    values = over(said(file.default), own)
+    values = over(said(file.default), own := said(section))
     start, end = values.get("start_date"), values.get("end_date")
+    found = {}
     if start and end and end < start:
         place = label(name) if own.keys() & {"start_date", "end_date"} else "default"
-        found["end_date"] = (
-            f"{place}: end_date and start_date: {end} is before {start}. Correct one of them."
-        )
+        what = f"end_date and start_date: {end} is before {start}. Correct one of them."
+        found["end_date"] = f"{place}: {what}"
     if section and {"schedule", "schedule_interval"} <= section.model_fields_set:
-        found["schedule"] = (
-            f"{label(name)}: schedule and schedule_interval are one setting. Keep one of them."
-        )
+        what = "schedule and schedule_interval are one setting. Keep one of them."
+        found["schedule"] = f"{label(name)}: {what}"
     return found
