@@ -133,5 +133,10 @@ def write(file: Path, content: bytes) -> None:
 
 
 def command(python: str, *arguments: str) -> list[str]:
-    """Return the command that runs this package in an interpreter."""
-    return [python, str(SHIM), *arguments]
+    """Return the command that runs this package in an interpreter.
+
+    From the project's `dags/` the package is run as a folder, so that nothing else of this
+    interpreter comes with it. Where it is installed, the other interpreter must have its own.
+    """
+    installed = SHIM.parent.name in ("site-packages", "dist-packages")
+    return [python, *(["-m", SHIM.name] if installed else [str(SHIM)]), *arguments]

@@ -12,13 +12,12 @@ from urllib.parse import quote
 
 from kedro_astro.airflow.callback import Callback
 from kedro_astro.errors import KedroAstroError
-from kedro_astro.planning.grouping import Task, airflow_id
+from kedro_astro.planning.grouping import Task
+from kedro_astro.planning.ids import airflow_id
 from kedro_astro.planning.plan import Plan, plan_all, shared_by_runs
 from kedro_astro.planning.ui import dag_doc, display_name, form, task_doc
-from kedro_astro.running.run import PIPELINE_HOOKS
 from kedro_astro.settings.times import Assets, Schedule
-from kedro_astro.structure import Pipeline, Structure, leaves, untranscoded
-
+from kedro_astro.structure import PIPELINE_HOOKS, Pipeline, Structure, leaves, untranscoded
 
 LONG_AGO = datetime.fromisoformat("2020-01-01T00:00:00+00:00")
 
