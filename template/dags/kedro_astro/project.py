@@ -146,5 +146,8 @@ def write(file: Path, content: bytes) -> None:
 
 
 def command(python: str, *arguments: str) -> list[str]:
-    """Return the command that runs this package in an interpreter."""
+    """Return the command that runs this package, and nothing that lies beside it, in an interpreter.
+
+    `__main__` sees to that also where the package is installed for another one.
+    """
     return [python, str(SHIM), *arguments]

@@ -24,6 +24,9 @@ PIPELINE_HOOKS = ("before_pipeline_run", "after_pipeline_run")
 SOURCES = ("src", "conf", "pyproject.toml")
 """What a structure is read from in a project of Kedro's usual layout."""
 
+PIPELINE_HOOKS = ("before_pipeline_run", "after_pipeline_run")
+"""Kedro's hooks that it fires once in each session, so in each task."""
+
 
 @dataclass(frozen=True)
 class Dataset:

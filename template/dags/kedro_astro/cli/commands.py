@@ -145,15 +145,6 @@ def compile(manifest: Path | None) -> None:
     click.echo(f"{path}: {count(structure.pipelines, 'pipeline')} of {structure.project_name}")
 
 
-@astro.command(hidden=True)
-@click.argument("socket", type=int)
-def run(socket: int) -> None:
-    """Run the nodes of one task, for the Airflow task at the other end of SOCKET."""
-    from kedro_astro.running.child import main
-
-    main(socket)
-
-
 def _become_airflows(project: Path) -> NoReturn:
     """Become the same command where Airflow is; its tasks then run in this interpreter."""
     python = project / AIRFLOW_PYTHON
