@@ -146,8 +146,6 @@ def write(file: Path, content: bytes) -> None:
 
 
 def command(python: str, *arguments: str) -> list[str]:
-    """Return the command that runs this package, and nothing that lies beside it, in an interpreter.
-
-    `__main__` sees to that also where the package is installed for another one.
-    """
+    """Return the command that runs this package in an interpreter, which may be another than that
+    which it is installed for: `__main__` takes nothing else from there."""
     return [python, str(SHIM), *arguments]
