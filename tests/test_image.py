@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from astro_cli import HOME, pytest_in
 from engine import build, in_image, layers, missing, provide_runtime
-from scaffold import ROOT, RUN_TASKS, run, scaffold, succeed
+from scaffold import DAGS, ROOT, RUN_TASKS, run, scaffold, succeed
 
 TAG = "kedro-astro/penguins"
-DAGS = ["penguins", "penguins.data_processing", "penguins.data_science", "penguins.reporting"]
 SECRET = "hunter2-planted"
 SECRETS = (
     *(".env", "airflow_settings.yaml", "conf/local/credentials.yml"),

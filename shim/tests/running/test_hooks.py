@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from kedro_astro.airflow.manifest import read
-from parsing import IN_ORDER, SHIM, parse
+from parsing import IN_ORDER, PARSE, SHIM, parse
 from projects import CATALOG, TELLING, MakeProject
 
 TELL = (
@@ -41,9 +41,8 @@ print(json.dumps({t: sorted(dag.get_task(t).upstream_task_ids) for t in dag.task
 
 def told(project: Path, tmp_path: Path) -> list[str]:
     """Run the DAG's tasks in order and return what the hooks told."""
-    code = "import json, sys\nfrom pathlib import Path\nfrom kedro_astro.airflow.dags import build_dags\n"
     subprocess.run(
-        [sys.executable, "-c", code + "found = build_dags(Path(sys.argv[1]))" + IN_ORDER, project],
+        [sys.executable, "-c", PARSE + IN_ORDER, project],
         env={**os.environ, "PYTHONPATH": str(SHIM), "TOLD": str(tmp_path / "told")},
         check=True,
     )

@@ -13,11 +13,17 @@ if not __package__:
         del sys.path[0]
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["read"]:
-        from kedro_astro.reading.discover import main
+    match sys.argv[1:]:
+        # What a task waits for: nothing of `cli` is imported for it.
+        case ["run", *arguments]:
+            from kedro_astro.running.run import main as run
 
-        main(*sys.argv[2:])
-    else:
-        from kedro_astro.cli.commands import astro
+            run(*arguments)
+        case ["read", *arguments]:
+            from kedro_astro.reading.discover import main as read
 
-        astro(prog_name="kedro astro")
+            read(*arguments)
+        case _:
+            from kedro_astro.cli.commands import astro
+
+            astro(prog_name="kedro astro")

@@ -177,10 +177,10 @@ class CacheError(KedroAstroError):
     """
 
     def __init__(self, path: Path, error: OSError) -> None:
+        file = error.filename2 or error.filename or path
         super().__init__(
-            f"{error.filename2 or error.filename or path} cannot be used ({error.strerror or error}), so what is "
-            f"known of this project is not kept and may be old. Delete the folder {path.parent}, or let "
-            "Airflow write there."
+            f"{file} cannot be used ({error.strerror or error}), so what is known of this project "
+            f"may be old. Delete the folder {path.parent}, or let Airflow write there."
         )
 
 

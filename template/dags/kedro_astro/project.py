@@ -146,5 +146,6 @@ def write(file: Path, content: bytes) -> None:
 
 
 def command(python: str, *arguments: str) -> list[str]:
-    """Return the command that runs this package in an interpreter."""
+    """Return the command that runs this package in an interpreter, which may be another than that
+    which it is installed for: `__main__` takes nothing else from there."""
     return [python, str(SHIM), *arguments]

@@ -24,6 +24,9 @@ PIPELINE_HOOKS = ("before_pipeline_run", "after_pipeline_run")
 SOURCES = ("src", "conf", "pyproject.toml")
 """What a structure is read from in a project of Kedro's usual layout."""
 
+PIPELINE_HOOKS = ("before_pipeline_run", "after_pipeline_run")
+"""Kedro's hooks that it fires once in each session, so in each task."""
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -101,8 +104,7 @@ class Structure:
             not in it.
         no_credentials: by catalog entry, the credentials that it names and the environment lacks.
         left_out: why a trigger form cannot hold a parameter, by its dotted name.
-        libraries: third-party modules that tasks import, each with what it was of, such as
-            `scikit-learn==1.7.2`, see `libraries.requirements`.
+        libraries: third-party modules that tasks import, or `module:attribute`, sorted.
         settings: what `airflow.yml` says, as it is written: JSON data, and in the manifest what it
             said when it was last right.
         settings_file: the file or files that say it, relative to the project.
@@ -118,7 +120,7 @@ class Structure:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     no_credentials: Mapping[str, str] = field(default_factory=dict)
-    libraries: Mapping[str, str] = field(default_factory=dict)
+    libraries: tuple[str, ...] = ()
     settings: Any = None
     settings_file: str = "airflow.yml"
     sources: tuple[str, ...] = SOURCES

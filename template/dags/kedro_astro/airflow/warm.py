@@ -2,29 +2,27 @@
 
 Only what is installed, never the project's own modules: an edit counts from the next task on.
 Whatever happens here, Airflow starts; its log says in a line what was left cold, and why.
-
-The process that forks for each parse, the DAG processor, imports the shim and no more.
 """
 
 from __future__ import annotations
 
-import gc
+import hashlib
 import inspect
+import json
 import logging
 import multiprocessing
 import os
+import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from kedro_astro.airflow.inherited import hand_on
 from kedro_astro.airflow.manifest import load as load_structure
-from kedro_astro.airflow.memory import available
-from kedro_astro.airflow.probe import load, probe, reason_of
+from kedro_astro.airflow.trial import ALL, MB, Tried, load, memory_left, reason_of, trial
 from kedro_astro.errors import KedroAstroError
-from kedro_astro.project import own_python, prepare_kedro
-from kedro_astro.reading.libraries import requirements
+from kedro_astro.project import CACHE, cache_folder, own_python, prepare_kedro
+from kedro_astro.reading.libraries import installed
 
 SWITCH = "KEDRO_ASTRO_WARM_START"
 """`off` turns the warm start off."""
@@ -32,117 +30,115 @@ SWITCH = "KEDRO_ASTRO_WARM_START"
 PATIENCE = 20.0
 """Seconds to wait for a project that is being read."""
 
-MB = 1 << 20
+NAME = "warm.json"
+"""The file in the cache folder with what came of modules, by name, under the key of it all."""
 
-log = logging.getLogger("kedro_astro.airflow.warm")
+NOT_REACHED = Tried(f"was not reached in {ALL:.0f} s", 0)
+
+log = logging.getLogger("kedro_astro.warm")
 
 
 def warm_up(project: Path, component: str, executor: str, new_interpreter: bool) -> None:
-    """Import what tasks and parses import, and log a line of it. Call it before the first fork.
+    """Import what tasks import, and log a line of it. Call it before the first fork.
 
     Args:
         project: the folder that holds `pyproject.toml`.
-        component: `scheduler`, Celery's `worker`, or `dag-processor`, which forks for parses alone.
+        component: `scheduler`, or Celery's `worker`.
         executor: Airflow's setting of that name.
         new_interpreter: whether each task gets an interpreter of its own by Airflow's setting.
     """
     value = os.environ.get(SWITCH, "").strip().lower()
     if value not in ("", "on", "off"):
         log.warning("%s is %r, which counts as on. Write on or off.", SWITCH, value)
-    parses = component == "dag-processor"
-    what = "Parses" if parses else "Tasks"
     try:
         if value == "off":
-            log.info("%s start cold: %s is off.", what, SWITCH)
-        elif parses:
-            hand_on(project)
-            log.info("Parses start warm.")
+            log.info("Tasks start cold: %s is off.", SWITCH)
         elif reason := _never_warm(component, executor, new_interpreter):
             log.info("Tasks start cold: %s.", reason)
         else:
             _warm(project)
-            what = "Parses in tasks"
-            hand_on(project)
-    except KedroAstroError as error:
-        log.warning("%s start cold: %s", what, error)
     except Exception as error:
         # Airflow would print a traceback. It is not Airflow's fault, and nothing is broken.
-        log.warning("%s start cold: %s.", what, reason_of(error))
+        ours = isinstance(error, KedroAstroError)
+        log.warning("Tasks start cold: %s", error if ours else f"{reason_of(error)}.")
 
 
 def _never_warm(component: str, executor: str, new_interpreter: bool) -> str:
     """Return why nothing can be handed on to tasks; empty text if it can."""
-    if component == "scheduler" and "LocalExecutor" not in executor:
-        return f"with the {executor} this process forks none"
-    # Celery's pool forks whatever Python's own method is.
-    if component == "scheduler" and (method := multiprocessing.get_start_method()) != "fork":
-        fork = "AIRFLOW__CORE__MP_START_METHOD=fork"
-        return f"Airflow starts them by {method}, so they inherit nothing; {fork} changes that"
+    if component == "scheduler":  # Celery's pool forks whatever Python's own method is.
+        if "LocalExecutor" not in executor:
+            return f"with the {executor} this process forks none"
+        if (method := multiprocessing.get_start_method()) != "fork":
+            fork = "AIRFLOW__CORE__MP_START_METHOD=fork"
+            return f"Airflow starts them by {method}, so they inherit nothing; {fork} changes that"
     if new_interpreter:
         return "[core] execute_tasks_new_python_interpreter is on"
-    if own_python():
-        return "they have an interpreter of their own, KEDRO_ASTRO_PYTHON"
-    return ""
+    return "they have an interpreter of their own, KEDRO_ASTRO_PYTHON" if own_python() else ""
 
 
 def _warm(project: Path) -> None:
-    structure = load_structure(project, PATIENCE)
-    if not structure.libraries:
+    libraries = load_structure(project, PATIENCE).libraries
+    if not libraries:
         log.warning("Tasks start cold: the project could not be read yet.")
         return
-    cold = _different(structure.libraries)
-    room = available() // 2
+    names, key = installed(libraries), _key(libraries)
+    found, tried = _recall(project, key), "as tried before"
+    started, room = time.monotonic(), memory_left() // 2
+    cold = dict.fromkeys({*libraries}.difference(names), "is not installed here")
     with _prepared():
-        found = probe([name for name in structure.libraries if name not in cold], room)
-        cold.update(found.bad)
-        if found.too_large:
-            log.warning(
-                "Tasks start cold: the libraries take more than %d MB, half of the memory that is "
-                "left to this process. Give it more, or set %s=off.",
-                room // MB,
-                SWITCH,
-            )
-            return
-        started, warm = time.monotonic(), 0
-        for name in found.good:
+        if {*names} - found.keys() or sum(it.size for it in found.values()) > room:
+            found = {name: it for name, it in found.items() if it.reason}
+            found |= trial([name for name in names if name not in found], room)
+            tried = f"after a trial of {time.monotonic() - started:.1f} s"
+        started = time.monotonic()
+        for name in names:
+            reason, _ = found.get(name, NOT_REACHED)
             try:
-                load(name)
-                warm += 1
+                if not reason:
+                    load(name)
             except (Exception, SystemExit) as error:
-                cold[name] = reason_of(error)
+                reason = reason_of(error)
+            if reason:
+                cold[name] = reason
+    _remember(project, key, found)
     # Kedro's settings look at the stack, for which `inspect` finds out the file of every module: a
     # tenth of a second in each task, were it not known by then.
     inspect.stack()
-    gc.collect()
-    log.info(
-        "Tasks start warm: %d modules imported in %.1f s, %d MB, after a trial of %.1f s.",
-        warm,
-        time.monotonic() - started,
-        found.grown // MB,
-        found.seconds,
-    )
+    warm = [name for name in names if name not in cold]
+    seconds, size = time.monotonic() - started, sum(found[name].size for name in warm) // MB
+    said = f"{len(warm)} modules imported in {seconds:.1f} s, {size} MB, {tried}"
+    log.info("Tasks start warm: %s.", said)
     if cold:
-        log.warning("Left cold, so that each task imports it anew: %s.", said(cold))
+        why = "; ".join(
+            f"{', '.join(sorted(name for name in cold if cold[name] == reason))} ({reason})"
+            for reason in dict.fromkeys(cold[name] for name in sorted(cold))
+        )
+        again = f"To have all tried again, delete {CACHE}/{NAME}."
+        log.warning("Left cold, so that each task imports it anew: %s. %s", why, again)
 
 
-def said(cold: Mapping[str, str]) -> str:
-    """Return in one line what was left cold and why, one reason once."""
-    reasons: dict[str, list[str]] = {}
-    for name, reason in sorted(cold.items()):
-        reasons.setdefault(reason, []).append(name)
-    return "; ".join(f"{', '.join(names)} ({reason})" for reason, names in reasons.items())
+def _key(libraries: Iterable[str]) -> str:
+    """Return a hash of what a trial depends on: Python, and all that is installed, by version."""
+    there = sorted(str(info) for path in sys.path for info in Path(path).glob("*-info"))
+    return hashlib.sha256(repr((sys.version, *libraries, *there)).encode()).hexdigest()
 
 
-def _different(libraries: Mapping[str, str]) -> dict[str, str]:
-    """Return which modules are not here as discovery found them, and how they are."""
-    here = requirements(libraries)
-    cold = {}
-    for name, then in libraries.items():
-        if name not in here:
-            cold[name] = f"was {then} when the project was read and is not installed here"
-        elif here[name] != then:
-            cold[name] = f"was {then} when the project was read and is {here[name]} here"
-    return cold
+def _recall(project: Path, key: str) -> dict[str, Tried]:
+    """Return what an earlier start found, or nothing, and take it away: should an import end this
+    process after all, the next start tries it again."""
+    with suppress(KedroAstroError, OSError, ValueError, LookupError, TypeError):
+        file = cache_folder(project) / NAME
+        kept = json.loads(file.read_bytes())[key]
+        file.unlink()
+        return {name: Tried(*it) for name, it in kept.items()}
+    return {}
+
+
+def _remember(project: Path, key: str, found: Mapping[str, Tried]) -> None:
+    """Keep what came of modules, but of those that were too large: memory is looked at anew."""
+    kept = {name: it for name, it in found.items() if not (it.reason and it.size)}
+    with suppress(KedroAstroError, OSError):
+        (cache_folder(project) / NAME).write_text(json.dumps({key: kept}), encoding="utf-8")
 
 
 @contextmanager
@@ -150,7 +146,7 @@ def _prepared() -> Iterator[None]:
     """Let Kedro be imported without a line in the log, and without a trace in the environment that
     all tasks inherit."""
     names = ("KEDRO_LOGGING_CONFIG", "KEDRO_DISABLE_TELEMETRY")
-    before = {name: os.environ.pop(name, None) for name in names}
+    before = {name: os.environ[name] for name in names if name in os.environ}
     disabled = logging.root.manager.disable
     prepare_kedro()
     logging.disable(logging.INFO)
@@ -158,7 +154,6 @@ def _prepared() -> Iterator[None]:
         yield
     finally:
         logging.disable(disabled)
-        for name, value in before.items():
+        for name in names:
             os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+        os.environ.update(before)

@@ -47,13 +47,15 @@ def up(port: int) -> None:
     click.echo("Starting Airflow, which takes some 20 seconds ...")
     try:
         with running(project, project / CACHE / "airflow", port) as airflow:
-            airflow.wait_for("the first look at dags/", airflow.first_look)
+            airflow.wait_for(
+                "the first look at dags/", lambda: airflow.dag_ids() or airflow.import_errors()
+            )
             for dag_id in airflow.dag_ids():
                 click.echo(f"  {airflow.url}/dags/{dag_id}")
             for problem in airflow.import_errors():
                 click.secho(problem, fg="red", err=True)
             click.echo(f"Airflow is at {airflow.url}, its log in {airflow.log}. Ctrl-C stops it.")
-            airflow.wait_until_interrupted()
+            airflow.wait_for("Ctrl-C", lambda: None, float("inf"))
     except KeyboardInterrupt:
         click.echo("Airflow is stopped.")
     except KedroAstroError as error:
@@ -143,15 +145,6 @@ def compile(manifest: Path | None) -> None:
         raise click.ClickException(str(BrokenProjectError(made.problems, kept=None)))
     structure = made.structure()
     click.echo(f"{path}: {count(structure.pipelines, 'pipeline')} of {structure.project_name}")
-
-
-@astro.command(hidden=True)
-@click.argument("socket", type=int)
-def run(socket: int) -> None:
-    """Run the nodes of one task, for the Airflow task at the other end of SOCKET."""
-    from kedro_astro.running.child import main
-
-    main(socket)
 
 
 def _become_airflows(project: Path) -> NoReturn:

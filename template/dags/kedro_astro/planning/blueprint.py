@@ -11,7 +11,8 @@ from typing import Any, TypedDict
 from urllib.parse import quote
 
 from kedro_astro.errors import KedroAstroError
-from kedro_astro.planning.grouping import Task, airflow_id
+from kedro_astro.planning.grouping import Task
+from kedro_astro.planning.ids import airflow_id
 from kedro_astro.planning.plan import Plan, plan_all, shared_by_runs
 from kedro_astro.planning.ui import dag_doc, display_name, form, task_doc
 from kedro_astro.settings.models import Callback, Cron, OnAssets, Timetable

@@ -14,7 +14,7 @@ from kedro_astro.planning.deployment import (
     not_deployed,
     not_shared,
 )
-from kedro_astro.planning.grouping import airflow_id
+from kedro_astro.planning.ids import airflow_id
 from kedro_astro.planning.plan import Plan, Plans, shared_by_runs
 from kedro_astro.project import IN_DAGS, REPAIR
 from kedro_astro.structure import Structure, is_parameter, untranscoded

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kedro_astro.errors import CrossingError, KedroAstroError, SameIdError
-from kedro_astro.planning.grouping import Grouping, Task, airflow_id, hashed, tasks
+from kedro_astro.planning.grouping import Grouping, Task, tasks
+from kedro_astro.planning.ids import airflow_id, hashed
 from kedro_astro.settings import for_pipeline, for_task, read, selected, wrong_names
 from kedro_astro.settings.models import GROUPINGS, groups
 from kedro_astro.settings.use import Settings

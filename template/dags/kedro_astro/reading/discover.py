@@ -15,7 +15,7 @@ from kedro_astro.errors import ConfigurationError, MissingEnvironmentError, NoKe
 from kedro_astro.project import PYTHON, kedro_env, prepare_kedro, relative, write
 from kedro_astro.reading.catalog import check_entries, dataset_of, types_of, without_credentials
 from kedro_astro.reading.diagnose import describe
-from kedro_astro.reading.libraries import KEDRO, dataset_class, imported, plugins, requirements
+from kedro_astro.reading.libraries import KEDRO, dataset_class, imported, installed, plugins
 from kedro_astro.reading.parameters import for_form, plain
 from kedro_astro.reading.registry import registered
 from kedro_astro.structure import (
@@ -142,7 +142,7 @@ def _settings(loader: Any, project: Path) -> tuple[Any, str]:
         raise ConfigurationError("airflow", "cannot be used") from error
 
 
-def _libraries(source: Path, names: Iterable[str], resolver: Any) -> dict[str, str]:
+def _libraries(source: Path, names: Iterable[str], resolver: Any) -> tuple[str, ...]:
     """Return which third-party modules tasks import: the project's modules that are loaded now say
     so, and the types of its datasets."""
     loaded = [Path(file) for m in [*sys.modules.values()] if (file := getattr(m, "__file__", None))]
@@ -150,7 +150,7 @@ def _libraries(source: Path, names: Iterable[str], resolver: Any) -> dict[str, s
     kinds = {kind for name in names for kind in types_of(resolver.resolve_pattern(name))}
     classes = [found for kind in kinds if (found := dataset_class(kind))]
     written = {name for file in own for name in imported(file.read_bytes())}
-    return requirements([*KEDRO, *plugins(), *classes, *written])
+    return tuple(installed([*KEDRO, *plugins(), *classes, *written]))
 
 
 def _section(loader: Mapping[str, Any], name: str) -> dict[str, Any]:
