@@ -13,12 +13,11 @@ from pathlib import Path
 import astro_cli
 import psutil
 import pytest
+from client import Client
 from engine import build, compose, missing, provide_postgres, provide_runtime
-from kedro_astro.airflow.client import Airflow
-from scaffold import ROOT, free_port, run, scaffold
+from scaffold import DAGS, ROOT, free_port, run, scaffold
 
 IMAGE = "kedro-astro/penguins-dev"
-DAGS = ["penguins", "penguins.data_processing", "penguins.data_science", "penguins.reporting"]
 HOST_USER = 12345
 
 pytestmark = [
@@ -87,16 +86,15 @@ def logs(request: pytest.FixtureRequest, project: Path, port: int) -> Iterator[l
 @pytest.fixture(scope="session")
 def airflow(
     logs: list[str], project: Path, port: int, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Airflow]:
+) -> Iterator[Client]:
     log = tmp_path_factory.mktemp("logs") / "services.log"
     with log.open("wb") as output:
         following = psutil.Popen(logs, cwd=project, stdout=output, stderr=output)
         try:
-            airflow = Airflow(f"http://127.0.0.1:{port}", following, log)
+            airflow = Client(f"http://127.0.0.1:{port}", following, log)
             airflow.wait_for("a healthy Airflow", airflow.is_healthy)
             airflow.wait_for("the DAGs", lambda: set(DAGS) <= set(airflow.dag_ids()), 30)
-            for dag_id in DAGS:
-                airflow.patch(f"dags/{dag_id}", {"is_paused": False})
+            airflow.unpause(*DAGS)
             yield airflow
         finally:
             following.terminate()
@@ -104,7 +102,7 @@ def airflow(
 
 
 @pytest.fixture(scope="session")
-def first_run(airflow: Airflow) -> str:
+def first_run(airflow: Client) -> str:
     run_id = airflow.trigger("penguins")
     assert airflow.wait_for_run("penguins", run_id) == "success"
     return run_id
@@ -124,7 +122,7 @@ def as_host_user(code: str, project: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_results_are_on_the_host(airflow: Airflow, project: Path, first_run: str) -> None:
+def test_the_results_are_on_the_host(airflow: Client, project: Path, first_run: str) -> None:
     metrics = json.loads((project / "data/08_reporting/metrics.json").read_text())
     assert metrics["accuracy"] > 0.9
     saved = airflow.saved("penguins", first_run, "data_science")
@@ -132,7 +130,7 @@ def test_the_results_are_on_the_host(airflow: Airflow, project: Path, first_run:
     assert (project / str(model["location"]) / str(model["version"])).is_dir()
 
 
-def test_tasks_started_warm(airflow: Airflow, first_run: str) -> None:
+def test_tasks_started_warm(airflow: Client, first_run: str) -> None:
     (line,) = (x for x in airflow.log.read_text().splitlines() if "kedro_astro.warm" in x)
     assert "scheduler" in line and "Tasks start warm: " in line
 
@@ -157,7 +155,7 @@ def test_nothing_else_of_the_folder_changes_hands(project: Path, first_run: str)
 
 
 def test_an_edit_counts_from_the_next_task_on(
-    airflow: Airflow, project: Path, first_run: str
+    airflow: Client, project: Path, first_run: str
 ) -> None:
     nodes = project / "src/penguins/pipelines/data_processing/nodes.py"
     catalog = project / "conf/base/catalog.yml"
@@ -174,7 +172,7 @@ def test_an_edit_counts_from_the_next_task_on(
     assert all(species["edited"] for species in summary.values())
 
 
-def test_a_broken_edit_is_named_and_the_other_dags_stay(airflow: Airflow, project: Path) -> None:
+def test_a_broken_edit_is_named_and_the_other_dags_stay(airflow: Client, project: Path) -> None:
     nodes = project / "src/penguins/pipelines/reporting/nodes.py"
     before = nodes.read_text()
     nodes.write_text(before + "def broken(:\n")
@@ -186,7 +184,7 @@ def test_a_broken_edit_is_named_and_the_other_dags_stay(airflow: Airflow, projec
     airflow.wait_for("its end", lambda: not airflow.import_errors())
 
 
-def test_a_folder_that_it_may_not_write_to_is_named(airflow: Airflow, project: Path) -> None:
+def test_a_folder_that_it_may_not_write_to_is_named(airflow: Client, project: Path) -> None:
     folder = project / "data/03_primary"
     os.removexattr(folder, "system.posix_acl_access")
     folder.chmod(0o555)
@@ -194,6 +192,6 @@ def test_a_folder_that_it_may_not_write_to_is_named(airflow: Airflow, project: P
     run_id = airflow.trigger("penguins.data_processing")
     assert airflow.wait_for_run("penguins.data_processing", run_id) == "failed"
     lines = airflow.task_log("penguins.data_processing", run_id, "drop_incomplete")
-    said = "\n".join(str(line.get("event", "")) for line in lines if isinstance(line, dict))
+    said = "\n".join(line["event"] for line in lines)
     assert "/usr/local/airflow/data/03_primary/penguins.parquet may not be" in said
     assert "astro dev restart" in said

@@ -13,12 +13,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from kedro_astro.airflow.client import Airflow
+from client import Client
 from kedro_astro.airflow.standalone import running
 from playwright.sync_api import Page, expect, sync_playwright
-from scaffold import ROOT, scaffold
+from scaffold import DAGS, ROOT, scaffold
 
-DAGS = ["penguins", "penguins.data_processing", "penguins.data_science", "penguins.reporting"]
 PICTURES = ROOT / "build/screenshots"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
@@ -58,14 +57,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def airflow(project: Path) -> Iterator[Airflow]:
-    with running(project, project / ".kedro-astro/airflow") as airflow:
-        airflow.wait_for("the DAGs", lambda: airflow.dag_ids() == DAGS)
-        yield airflow
+def airflow(project: Path) -> Iterator[Client]:
+    with running(project, project / ".kedro-astro/airflow") as found:
+        found.wait_for("the DAGs", lambda: found.dag_ids() == DAGS)
+        yield Client.of(found)
 
 
 @pytest.fixture(scope="module")
-def page(airflow: Airflow) -> Iterator[Page]:
+def page(airflow: Client) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*OPTIONS, *OF_ROOT])
         page = browser.new_page(
@@ -92,7 +91,7 @@ def test_the_dags_are_listed_with_their_tags(page: Page) -> None:
     picture(page, "dags")
 
 
-def test_the_trigger_form_has_the_projects_parameters(page: Page, airflow: Airflow) -> None:
+def test_the_trigger_form_has_the_projects_parameters(page: Page, airflow: Client) -> None:
     """A value changed in the form reaches the run."""
     page.goto("/dags/penguins")
     page.get_by_test_id("trigger-dag-button").click()
@@ -106,13 +105,13 @@ def test_the_trigger_form_has_the_projects_parameters(page: Page, airflow: Airfl
     expect(page.get_by_role("dialog")).to_have_css("opacity", "1")
     picture(page, "trigger-form")
     page.get_by_test_id("trigger-dag-submit").click()
-    runs = airflow.wait_for("a run", lambda: airflow.get("dags/penguins/dagRuns")["dag_runs"])
-    assert runs[0]["conf"]["data_science.seed"] == 7
-    assert airflow.wait_for_run("penguins", runs[0]["dag_run_id"]) == "success"
+    runs = airflow.wait_for("a run", lambda: airflow.runs("penguins"))
+    assert runs[0].conf["data_science.seed"] == 7
+    assert airflow.wait_for_run("penguins", runs[0].dag_run_id) == "success"
 
 
-def test_the_graph_has_task_groups(page: Page, airflow: Airflow) -> None:
-    run_id = airflow.get("dags/penguins/dagRuns")["dag_runs"][0]["dag_run_id"]
+def test_the_graph_has_task_groups(page: Page, airflow: Client) -> None:
+    run_id = airflow.runs("penguins")[0].dag_run_id
     page.goto(f"/dags/penguins/runs/{quote(run_id)}")
     page.get_by_label("Show Graph").click()
     graph = page.locator(".react-flow")
@@ -135,7 +134,7 @@ def test_a_dag_says_what_it_is(page: Page) -> None:
     picture(page, "doc")
 
 
-def test_what_is_broken_is_named(page: Page, airflow: Airflow, project: Path) -> None:
+def test_what_is_broken_is_named(page: Page, airflow: Client, project: Path) -> None:
     nodes = project / "src/penguins/pipelines/reporting/nodes.py"
     lines = len(nodes.read_text().splitlines())
     with nodes.open("a") as file:

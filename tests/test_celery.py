@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from kedro_astro.airflow.client import Airflow
+from client import Client
 from scaffold import free_port, scaffold, succeed
 
 pytestmark = pytest.mark.e2e
@@ -86,8 +86,8 @@ def components(folder: Path, project: Path, address: str) -> Iterator[dict[str, 
 
 
 @pytest.fixture(scope="module")
-def airflow(folder: Path, address: str, components: dict[str, psutil.Popen]) -> Airflow:
-    airflow = Airflow(address, components["api-server"], folder / "api-server.log")
+def airflow(folder: Path, address: str, components: dict[str, psutil.Popen]) -> Client:
+    airflow = Client(address, components["api-server"], folder / "api-server.log")
     airflow.wait_for("the DAGs", lambda: "penguins" in airflow.dag_ids())
     airflow.wait_for("a worker", lambda: " ready." in log_of(folder, "celery"))
     return airflow
@@ -107,7 +107,7 @@ def log_of(folder: Path, component: str) -> str:
 
 
 def test_the_worker_is_warm_before_it_forks_its_pool(
-    airflow: Airflow, components: dict[str, psutil.Popen], folder: Path
+    airflow: Client, components: dict[str, psutil.Popen], folder: Path
 ) -> None:
     """The scheduler, which forks nothing then, is not."""
     assert "Tasks start warm: " in log_of(folder, "celery")
@@ -116,7 +116,7 @@ def test_the_worker_is_warm_before_it_forks_its_pool(
     assert any("/pandas/" in library.path for maps in pool for library in maps)
 
 
-def test_a_run_by_way_of_the_broker(airflow: Airflow, project: Path, folder: Path) -> None:
+def test_a_run_by_way_of_the_broker(airflow: Client, project: Path, folder: Path) -> None:
     run_id = airflow.trigger("penguins")
     assert airflow.wait_for_run("penguins", run_id) == "success"
     assert (project / "data/08_reporting/metrics.json").is_file()

@@ -23,10 +23,9 @@ import pytest
 import reference
 import yaml
 from kedro_astro.errors import KedroAstroError
-from kedro_astro.planning.plan import plan_all
-from kedro_astro.settings.check import problems
-from kedro_astro.settings.use import normalise
-from kedro_astro.structure import Structure, from_json, to_json, untranscoded
+from kedro_astro.planning.plan import plan_all, wrong_settings
+from kedro_astro.reading.parameters import plain
+from kedro_astro.structure import Structure, from_json, to_json
 from omegaconf import OmegaConf
 from scaffold import ROOT, Releases, commit, python, run, succeed
 
@@ -45,9 +44,9 @@ READMES = ("README.md", "the project's README.md")
 MARK = re.compile(r"<!-- (needs an account|needs Docker|not run here: .+|refused: .+) -->")
 
 ELSEWHERE = {
-    "make demo": "tests/test_e2e.py runs tools/demo.py",
+    "make demo": "tests/test_up.py runs tools/demo.py",
     "make test": "it runs this",
-    "uv run kedro astro up": "tests/test_e2e.py",
+    "uv run kedro astro up": "tests/test_up.py",
     "uv run pytest": "tests/test_project.py",
     "astro dev start": "needs Docker",
     "uv run kedro pipeline create forecasting": "tests/test_project.py",
@@ -316,7 +315,7 @@ def test_every_command_of_a_readme_is_run_somewhere(penguins: Path) -> None:
 
 def test_a_mark_names_a_test_that_there_is() -> None:
     for block in BLOCKS:
-        for name in re.findall(r"tests/\w+\.py", block.mark):
+        for name in re.findall(r"tests/[\w/]+\.py", block.mark):
             assert (ROOT / name).is_file(), f"{block}: there is no {name}"
 
 
@@ -354,27 +353,21 @@ def samples(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple
     """Each sample of airflow.yml with the structure that its project has with it."""
     found = []
     for block, structure in shown_settings(tmp_path_factory.mktemp("samples"), fresh):
-        settings = OmegaConf.to_container(OmegaConf.create(block.text))
-        said = " ".join(what_is_wrong(structure, settings))
+        settings = plain(OmegaConf.to_container(OmegaConf.create(block.text)))
+        with_them = dataclasses.replace(structure, settings=settings, settings_file=SETTINGS)
+        said = " ".join(what_is_wrong(with_them))
         if refused := re.match("refused: (.+)", block.mark):
             assert refused[1] in said, f"{block} is refused otherwise: {said or 'it is valid'}"
         else:
             assert not said, f"{block}: {said}"
-            found.append((block, dataclasses.replace(structure, settings=normalise(settings))))
+            found.append((block, with_them))
     return found
 
 
-def what_is_wrong(structure: Structure, settings: object) -> list[str]:
-    """What `kedro astro check` would say of the settings."""
-    lasting = {
-        untranscoded(name)
-        for pipeline in structure.pipelines
-        for node in pipeline.nodes
-        for name in node.outputs
-        if structure.datasets[name].persistent and not structure.datasets[name].of_one_run
-    }
-    wrong = problems(settings, structure.pipelines, SETTINGS, {}, lasting)
-    plans = {} if wrong else plan_all(dataclasses.replace(structure, settings=normalise(settings)))
+def what_is_wrong(structure: Structure) -> list[str]:
+    """What `kedro astro check` would say of the settings, but for what Airflow says of them."""
+    wrong = wrong_settings(structure)
+    plans = {} if wrong else plan_all(structure)
     return wrong + [str(plan) for plan in plans.values() if isinstance(plan, KedroAstroError)]
 
 
@@ -383,18 +376,16 @@ def test_settings_that_are_shown_are_valid(samples: list[tuple[Block, Structure]
 
 
 BUILD = """
-import io, json, sys
+import json, sys
 from pathlib import Path
-from kedro_astro.airflow import dags
-from kedro_astro.airflow.manifest import Manifest
-from kedro_astro.airflow.accept import to_bytes
+from kedro_astro.airflow.verdict import judge
+from kedro_astro.planning.blueprint import blueprints
 from kedro_astro.structure import from_json
 for place, structure in json.load(sys.stdin):
-    dags.read = lambda project, patience: Manifest(io.BytesIO(to_bytes(from_json(structure), "")))
-    try:
-        dags.raise_problems(Path.cwd())
-    except Exception as error:
-        print(place, error)
+    made, refused = blueprints(from_json(structure))
+    for verdict in judge(made, Path.cwd()):
+        if not verdict.blueprint:
+            print(place, verdict.refusal)
 """
 
 

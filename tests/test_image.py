@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from astro_cli import HOME, pytest_in
 from engine import build, in_image, layers, missing, provide_runtime
-from scaffold import ROOT, RUN_TASKS, run, scaffold, succeed
+from scaffold import DAGS, ROOT, RUN_TASKS, run, scaffold, succeed
 
 TAG = "kedro-astro/penguins"
-DAGS = ["penguins", "penguins.data_processing", "penguins.data_science", "penguins.reporting"]
 SECRET = "hunter2-planted"
 SECRETS = (
     *(".env", "airflow_settings.yaml", "conf/local/credentials.yml"),
@@ -100,14 +99,8 @@ def test_data_on_a_file_system_without_access_control_lists(
     try:
         data.chmod(mode)
         options = ["--rm", "--user", "root", "--volume", f"{data}:{HOME}/data"]
-        script = [
-            "python",
-            "-I",
-            "dags/kedro_astro/running/host_data.py",
-            "data",
-            "touch",
-            "data/mine",
-        ]
+        options += ["--env", f"PYTHONPATH={HOME}:{HOME}/dags"]
+        script = ["python", "-m", "kedro_astro.cli.share_data", "data", "touch", "data/mine"]
         said = succeed(["docker", "run", *options, image, *script], ROOT)
         assert ("takes no access control list" in said) == (mode != then)
         assert data.stat().st_mode & 0o777 == then

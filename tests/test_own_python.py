@@ -10,11 +10,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from airflow_client.client import PatchTaskInstanceBody, TaskInstanceApi
 from astro_cli import HOME, pytest_in
+from client import Client
 from engine import build, in_image, layers, missing, provide_runtime
-from kedro_astro.airflow.client import Airflow
-from scaffold import ROOT, RUN_TASKS, add_numbers, python, run, scaffold, succeed
-from test_e2e import free_port
+from scaffold import ROOT, RUN_TASKS, add_numbers, free_port, python, run, scaffold, succeed
 
 TAG = "kedro-astro/apart"
 WAITS = """
@@ -68,7 +68,7 @@ class TestUp:
         assert "'apache-airflow~=3.3.0' pytest --requirement requirements.txt" in done.stdout
 
     @pytest.fixture(scope="class")
-    def airflow(self, project: Path, own: Path) -> Iterator[Airflow]:
+    def airflow(self, project: Path, own: Path) -> Iterator[Client]:
         # Kedro is not to be had there.
         other = venv(project / ".venv-airflow", "import sys; sys.modules['kedro'] = None")
         command = other.with_name("airflow")
@@ -83,22 +83,20 @@ class TestUp:
                 said = next((line for line in process.stdout if "Ctrl-C" in line), "")
                 log = project / ".kedro-astro/airflow/standalone.log"
                 assert said, "it ended before Airflow was there"
-                yield Airflow(f"http://127.0.0.1:{port}", process, log)
+                yield Client(f"http://127.0.0.1:{port}", process, log)
             finally:
                 process.terminate()
                 process.stdout.close()
 
-    def test_tasks_run_in_the_projects_interpreter(self, airflow: Airflow, project: Path) -> None:
+    def test_tasks_run_in_the_projects_interpreter(self, airflow: Client, project: Path) -> None:
         run_id = airflow.trigger("penguins.sums")
         assert airflow.wait_for_run("penguins.sums", run_id) == "success"
         assert json.loads((project / "data/total.json").read_text()) == 84
         lines = airflow.task_log("penguins.sums", run_id, "first")
-        levels = {line.get("logger"): line.get("level") for line in lines if isinstance(line, dict)}
+        levels = {line.get("logger"): line.get("level") for line in lines}
         assert levels["kedro.runner.sequential_runner"] == "info"
 
-    def test_a_task_killed_in_the_ui_ends_its_process(
-        self, airflow: Airflow, project: Path
-    ) -> None:
+    def test_a_task_killed_in_the_ui_ends_its_process(self, airflow: Client, project: Path) -> None:
         run_id = airflow.trigger("penguins.waits")
         pid = project / "data/pid"
         airflow.wait_for("the node", lambda: pid.exists() and pid.read_text())
@@ -107,8 +105,8 @@ class TestUp:
         airflow.wait_for(
             "its line", lambda: "waiting" in str(airflow.task_log("penguins.waits", run_id, "wait"))
         )
-        task = f"dags/penguins.waits/dagRuns/{run_id}/taskInstances/wait"
-        airflow.patch(task, {"new_state": "failed"})
+        failed = PatchTaskInstanceBody(new_state="failed")
+        TaskInstanceApi(airflow.api).patch_task_instance("penguins.waits", run_id, "wait", failed)
         gone, _ = psutil.wait_procs([process], timeout=60)
         assert gone
 

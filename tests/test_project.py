@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from kedro_astro.cli.integrity import REPAIR
+from kedro_astro.project import REPAIR
 from scaffold import GIT, ROOT, commit, python, run, scaffold, succeed
 
 TEST = yaml.safe_load((ROOT / "template/.github/workflows/test.yml").read_text())
@@ -238,7 +238,7 @@ class TestHooks:
         assert new.read_text() == "import os\n\nprint(os.curdir)\n"
         add(project / "dags/kedro_astro/planning/plan.py", "# mine\n")
         status, output = hook(project, "kedro-astro")
-        assert status == 1 and "is not as the template wrote it (plan.py)" in output
+        assert status == 1 and "is not as the template wrote it (planning/plan.py)" in output
 
 
 @pytest.mark.slow
@@ -257,7 +257,7 @@ class TestOwnTests:
     def test_a_changed_shim(self, project: Path) -> None:
         add(project / "dags/kedro_astro/planning/plan.py", "# mine\n")
         output = self.failing(project, "tests/test_template.py")
-        assert "1 failed, 1 passed" in output and "\nE         plan.py\n" in output
+        assert "1 failed, 1 passed" in output and "\nE         planning/plan.py\n" in output
         assert REPAIR in output
 
     @only_example
@@ -265,7 +265,7 @@ class TestOwnTests:
         add(project / "packages.txt", CONFLICT)
         output = self.failing(project, "tests/test_template.py")
         assert "1 failed, 1 passed" in output
-        assert "\nE         packages.txt:2\nE         packages.txt:6\n" in output
+        assert "\nE         packages.txt:4\nE         packages.txt:8\n" in output
 
     @only_example
     @pytest.mark.parametrize("file", ["tests/dags", ".astro/test_dag_integrity_default.py"])

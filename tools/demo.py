@@ -23,7 +23,8 @@ DAG = "penguins"
 
 sys.path.insert(0, str(ROOT / "template" / "dags"))
 
-from kedro_astro.airflow.client import Airflow  # noqa: E402
+from airflow_client.client import TaskInstanceResponse  # noqa: E402
+from client import FINISHED, Client  # noqa: E402
 from kedro_astro.airflow.standalone import refuse_second, running  # noqa: E402
 from kedro_astro.errors import KedroAstroError, StandaloneError  # noqa: E402
 
@@ -43,8 +44,11 @@ def main() -> int:
         scaffold(console)
         console.print("Starting Airflow (SQLite, LocalExecutor) ...")
         started = time.monotonic()
-        with running(PROJECT, HOME) as airflow:
-            airflow.wait_for("the first look at dags/", airflow.first_look)
+        with running(PROJECT, HOME) as found:
+            airflow = Client.of(found)
+            airflow.wait_for(
+                "the first look at dags/", lambda: airflow.dag_ids() or airflow.import_errors()
+            )
             if errors := airflow.import_errors():
                 raise StandaloneError("\n".join(errors))
             console.print(
@@ -56,7 +60,7 @@ def main() -> int:
                 console.print("Look at build/demo/data/08_reporting/penguin_plot.png")
             if keep:
                 console.print(f"\nThe UI: [bold]{airflow.url}/dags/{DAG}[/]   Ctrl-C stops it.")
-                airflow.wait_until_interrupted()
+                airflow.wait_for("Ctrl-C", lambda: None, float("inf"))
     except KedroAstroError as error:
         Console(stderr=True).print(f"[red]{escape(str(error))}[/]", soft_wrap=True)
         return 1
@@ -81,27 +85,27 @@ def scaffold(console: Console) -> None:
         raise StandaloneError(f"copier could not make the project:\n{done.stdout}{done.stderr}")
 
 
-def run(airflow: Airflow, dag_id: str, console: Console) -> bool:
+def run(airflow: Client, dag_id: str, console: Console) -> bool:
     """Run a DAG once, show it live and then what it saved; return whether it succeeded."""
     run_id = airflow.trigger(dag_id)
     console.print(f"\nTriggered {dag_id} ({run_id}):")
     state = watch(airflow, dag_id, run_id, console)
     instances = airflow.task_instances(dag_id, run_id)
     saved = {
-        task["task_id"]: airflow.saved(dag_id, run_id, task["task_id"])
+        task.task_id: airflow.saved(dag_id, run_id, task.task_id)
         for task in instances
-        if task["state"] == "success"
+        if task.state == "success"
     }
     console.print(task_table(instances, saved))
     for task in instances:
-        if task["state"] == "failed":
-            console.print(f"\n[red]{escape(task['task_id'])} failed. Its log:[/]")
-            for line in airflow.task_log(dag_id, run_id, task["task_id"], task["try_number"]):
+        if task.state == "failed":
+            console.print(f"\n[red]{escape(task.task_id)} failed. Its log:[/]")
+            for line in airflow.task_log(dag_id, run_id, task.task_id, task.try_number):
                 console.print(log_line(line), soft_wrap=True)
     return state == "success"
 
 
-def watch(airflow: Airflow, dag_id: str, run_id: str, console: Console) -> str:
+def watch(airflow: Client, dag_id: str, run_id: str, console: Console) -> str:
     """Show the tasks' states until the run has ended; return its state."""
     if not console.is_terminal:
         return airflow.wait_for_run(dag_id, run_id)
@@ -109,24 +113,24 @@ def watch(airflow: Airflow, dag_id: str, run_id: str, console: Console) -> str:
 
         def look() -> str | None:
             live.update(task_table(airflow.task_instances(dag_id, run_id), {}))
-            state = airflow.run_state(dag_id, run_id)
-            return state if state in ("success", "failed") else None
+            state: str = airflow.run(dag_id, run_id).state
+            return state if state in FINISHED else None
 
         return airflow.wait_for(f"the end of {run_id}", look, 300) or ""
 
 
 def task_table(
-    instances: list[dict[str, Any]], saved: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    instances: list[TaskInstanceResponse], saved: Mapping[str, Mapping[str, Mapping[str, Any]]]
 ) -> Table:
     """Return the tasks with state, seconds and, once known, the datasets they saved and where."""
     table = Table(pad_edge=False, box=None, padding=(0, 2, 0, 0))
     for title in ("Task", "State", "Seconds", "Saved", "Where"):
         table.add_column(title, overflow="fold")
     for task in instances:
-        state = task["state"] or "waiting"
-        seconds = f"{task['duration']:7.1f}" if task["duration"] else ""
-        first = (escape(task["task_id"]), f"[{COLORS.get(state, 'dim')}]{state}[/]", seconds)
-        datasets = saved.get(task["task_id"]) or {"": {"location": "", "version": None}}
+        state = str(task.state or "waiting")
+        seconds = f"{task.duration:7.1f}" if task.duration else ""
+        first = (escape(task.task_id), f"[{COLORS.get(state, 'dim')}]{state}[/]", seconds)
+        datasets = saved.get(task.task_id) or {"": {"location": "", "version": None}}
         for name, dataset in datasets.items():
             table.add_row(*first, escape(name), escape(place(dataset)))
             first = ("", "", "")
@@ -139,10 +143,8 @@ def place(dataset: Mapping[str, Any]) -> str:
     return f"{location} @ {dataset['version']}" if dataset["version"] else location
 
 
-def log_line(line: Any) -> str:
+def log_line(line: Mapping[str, Any]) -> str:
     """Return one line of a task's log as text."""
-    if not isinstance(line, dict):
-        return escape(str(line))
     error = "".join(
         f"\n  {part.get('exc_type')}: {part.get('exc_value')}"
         for part in line.get("error_detail") or []

@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 WORK = BUILD / "bench"
-sys.path[1:1] = [str(ROOT / "tests"), str(ROOT / "template" / "dags")]
+sys.path[1:1] = [str(ROOT / name) for name in ("tests/support", "tools", "template/dags")]
 
 import cases  # noqa: E402
 import report  # noqa: E402

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import rivals
-from kedro_astro.airflow.client import Airflow
+from airflow_client.client import DAGRunResponse, TaskInstanceResponse
+from client import Client
 from kedro_astro.airflow.standalone import running
 from kedro_astro.airflow.warm import SWITCH
 from report import Row
@@ -73,7 +72,8 @@ def _runs(
     project: Path, home: Path, dag_ids: tuple[str, ...]
 ) -> Iterator[tuple[str, float, float]]:
     """Start an Airflow, run each DAG twice, and yield seconds of the run and of its first task."""
-    with running(project, home) as airflow:
+    with running(project, home) as found:
+        airflow = Client.of(found)
         airflow.wait_for("all DAGs", lambda: {*dag_ids} <= {*airflow.dag_ids()})
         # kedro-airflow's DAGs run once by themselves, and are not to run beside another.
         airflow.wait_for("quiet", lambda: _all_quiet(airflow, SIDES["off"]), 300)
@@ -81,7 +81,7 @@ def _runs(
             run_id = airflow.trigger(dag_id)
             if airflow.wait_for_run(dag_id, run_id) != "success":
                 raise RuntimeError(f"{dag_id} failed; look at {home}/logs")
-            wall = _seconds(airflow.get(f"dags/{dag_id}/dagRuns/{run_id}"))
+            wall = _seconds(airflow.run(dag_id, run_id))
             yield dag_id, wall, _seconds(airflow.task_instances(dag_id, run_id)[0])
 
 
@@ -89,16 +89,14 @@ def _wall(warm: Mapping[str, float], against: str, theirs: float, target: float)
     return Row("a whole run of the example", against, warm[OURS], theirs, "s", target)
 
 
-def _all_quiet(airflow: Airflow, dag_ids: tuple[str, ...]) -> bool:
+def _all_quiet(airflow: Client, dag_ids: tuple[str, ...]) -> bool:
     """Whether each of these DAGs has run, and none of them still does."""
-    runs = [airflow.get(f"dags/{dag_id}/dagRuns")["dag_runs"] for dag_id in dag_ids]
-    return all(found and all(run["end_date"] for run in found) for found in runs)
+    runs = [airflow.runs(dag_id) for dag_id in dag_ids]
+    return all(found and all(run.end_date for run in found) for found in runs)
 
 
-def _seconds(instance: Mapping[str, Any]) -> float:
+def _seconds(instance: DAGRunResponse | TaskInstanceResponse) -> float:
     """Return the wall time of a DAG run or a task instance, as the API says it."""
-    start, end = (
-        datetime.fromisoformat(instance[name].replace("Z", "+00:00"))
-        for name in ("start_date", "end_date")
-    )
-    return (end - start).total_seconds()
+    if not (instance.start_date and instance.end_date):
+        raise RuntimeError(f"{instance.dag_id} has not ended")
+    return (instance.end_date - instance.start_date).total_seconds()

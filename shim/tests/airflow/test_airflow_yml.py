@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from kedro_astro.airflow.manifest import load
+from kedro_astro.airflow.manifest import read
 from parsing import parse
 from projects import CATALOG, MakeProject
 
@@ -110,9 +110,9 @@ def test_what_is_wrong_is_said_and_the_last_good_settings_stay(
     make_project: MakeProject, text: str, says: list[str]
 ) -> None:
     project = with_settings(make_project, "sales: {schedule: 0 5 * * *}")
-    load(project)
+    read(project)
     (project / "conf/base/airflow.yml").write_text(text)
-    (problem,) = load(project).problems
+    (problem,) = read(project).problems
     for part in ["conf/base/airflow.yml", *says]:
         assert part in problem
     assert '"0 5 * * *"' in dag(project)["schedule"]

@@ -37,6 +37,19 @@ def test_a_tasks_process_builds_the_dag_of_that_task_alone(
     assert got == ["shop.sales"]
 
 
+def test_a_task_never_reads_the_project(make_project: MakeProject, tmp_path: Path) -> None:
+    """It takes the DAG that its run was scheduled from, whatever has been edited since."""
+    project = make_project()
+    manifest.read(project)
+    (project / "src/shop/pipelines/sales/__init__.py").write_text("x = (")
+    kept = (project / ".kedro-astro/manifest.jsonl").read_bytes()
+    wanted = {"_AIRFLOW_PARSING_CONTEXT_DAG_ID": "shop.sales"}
+    assert parse_afresh(project, "print(json.dumps(sorted(found)))", tmp_path, **wanted) == [
+        "shop.sales"
+    ]
+    assert (project / ".kedro-astro/manifest.jsonl").read_bytes() == kept
+
+
 def test_two_parses_make_the_same_dag_version(make_project: MakeProject, tmp_path: Path) -> None:
     """A DAG that serializes differently at each parse is a new version in Airflow each time."""
     project = make_project()

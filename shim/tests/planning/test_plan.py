@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro_astro.errors import CrossingError, KedroAstroError
-from kedro_astro.planning.grouping import MAX_ID, Grouping, airflow_id, node_dependencies, tasks
+from kedro_astro.planning.grouping import Grouping, node_dependencies, tasks
+from kedro_astro.planning.ids import MAX_ID, airflow_id
 from kedro_astro.planning.plan import Plan, dag_id, plan_all
-from kedro_astro.settings.values import GROUPINGS
+from kedro_astro.settings.models import GROUPINGS
 from kedro_astro.structure import Dataset, Node, Pipeline, Structure, untranscoded
 
 FILE = Dataset("pickle.PickleDataset", persistent=True, location="data/x.pickle")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 
 class KedroAstroError(Exception):
@@ -144,12 +148,39 @@ class RefusedDagError(KedroAstroError):
     Args:
         pipeline: its name.
         reason: what Airflow raised.
+        file: the file or files of settings.
+        keys: the settings without which Airflow would take it: value and what it must be, by key.
     """
 
-    def __init__(self, pipeline: str, reason: Exception) -> None:
+    def __init__(
+        self, pipeline: str, reason: str, file: str, keys: Mapping[str, tuple[Any, str]]
+    ) -> None:
+        what = f"Airflow refuses the DAG of the pipeline {pipeline}: {reason.rstrip('.')}."
+        said = [
+            f"{key} is {shown(value)}. It must be {must_be}."
+            for key, (value, must_be) in keys.items()
+        ]
+        remedy = (
+            f"Correct it in the section {pipeline} or default."
+            if said
+            else (f"If {file} says it, correct it in the section {pipeline} or default.")
+        )
+        super().__init__(" ".join([f"{file}:" if said else "", what, *said, remedy]).strip())
+
+
+class CacheError(KedroAstroError):
+    """What is known of the project cannot be kept.
+
+    Args:
+        path: the manifest.
+        error: what the system says.
+    """
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        file = error.filename2 or error.filename or path
         super().__init__(
-            f"Pipeline {pipeline}: Airflow refuses its DAG: {reason or type(reason).__name__}. "
-            f"Correct what airflow.yml says of it, in the section {pipeline} or default."
+            f"{file} cannot be used ({error.strerror or error}), so what is known of this project "
+            f"may be old. Delete the folder {path.parent}, or let Airflow write there."
         )
 
 
@@ -211,3 +242,47 @@ def of_permission(error: BaseException | None, user: int) -> str:
             )
         error = error.__cause__ or error.__context__
     return ""
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: short and on one line, whatever it is."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, date | timedelta):
+        return str(value)
+    try:
+        return _REPR.repr(value)
+    except ValueError:  # Python refuses to write an integer of more than 4300 digits.
+        return "a very large number"
+
+
+_REPR = reprlib.Repr()
+_REPR.maxlevel = 3
+_REPR.maxstring = _REPR.maxother = 70
+
+
+def nearest(name: object, names: Iterable[str]) -> str:
+    """Return "Did you mean x?" with the one of `names` most like `name`, or an empty text."""
+    # Not at the top: a parse of a project that is well has no need of it.
+    from difflib import get_close_matches
+
+    close = get_close_matches(name[:100], list(names), 1) if isinstance(name, str) else []
+    return f"Did you mean {close[0]}?" if close else ""
+
+
+def choice(name: object, names: Iterable[str]) -> str:
+    """Return the nearest of the names, and which there are."""
+    names = sorted(names)
+    return f"{nearest(name, names)} Known here: {listed(names) or 'none'}.".strip()
+
+
+def listed(names: Iterable[str]) -> str:
+    names = [label(name) for name in names]
+    more = f" and {len(names) - 40} more" if len(names) > 40 else ""
+    return ", ".join(names[:40]) + more
+
+
+def label(name: object) -> str:
+    """Return a name as it stands in a path, quoted if a path would not be clear with it."""
+    plain = isinstance(name, str) and re.fullmatch(r"[\w.@-]{1,100}", name)
+    return str(name) if plain else shown(name)

@@ -10,6 +10,17 @@ from pathlib import Path
 SHIM = Path(__file__).resolve().parent
 """The folder of this package."""
 
+IN_DAGS = SHIM.parent.name == "dags"
+"""Whether it lies in a project's `dags/`; if not, it is installed."""
+
+REPAIR = (
+    "uvx copier recopy --defaults --overwrite --vcs-ref=:current: "
+    "--exclude '*' --exclude '!dags/kedro_astro'"
+    if IN_DAGS
+    else "uv sync --reinstall-package kedro-astro"
+)
+"""The command that writes it again, in the version that the project has."""
+
 CHECKSUMS = "CHECKSUMS"
 """The file in it that says how it left the template, as `sha256sum` writes it."""
 
@@ -17,9 +28,6 @@ CACHE = ".kedro-astro"
 """The folder in a project for what kedro-astro may lose."""
 
 IGNORE = ".gitignore"
-
-WELL = "well.json"
-"""The note there of what had nothing wrong."""
 
 OWN_REQUIREMENTS = "requirements-kedro.txt"
 """Names the libraries of the pipelines where they are not beside Airflow."""
@@ -31,6 +39,18 @@ PYTHON = "KEDRO_ASTRO_PYTHON"
 """Names the interpreter that has Kedro and the project's libraries, if Airflow's has not."""
 
 
+TARGETS = ("astro", "mwaa", "kubernetes")
+"""Where a project may be deployed: workers there share no disk."""
+
+
+def find_project(folder: Path) -> Path | None:
+    """Return the project whose `dags/` holds this package, else the one that a folder is in."""
+    for candidate in (SHIM.parents[1], folder, *folder.parents):
+        if all((candidate / name).is_file() for name in ("pyproject.toml", "dags/kedro_dags.py")):
+            return candidate
+    return None
+
+
 def own_python() -> str | None:
     """Return the interpreter that the project has for itself; None if it shares Airflow's.
 
@@ -38,7 +58,7 @@ def own_python() -> str | None:
         InterpreterError: if there is none where `KEDRO_ASTRO_PYTHON` says.
     """
     path = os.environ.get(PYTHON)
-    if not path or path == sys.executable:
+    if not path or os.path.abspath(path) == os.path.abspath(sys.executable):
         return None
     if not os.access(path, os.X_OK):
         from kedro_astro.errors import InterpreterError
@@ -104,3 +124,28 @@ def prepare_kedro() -> None:
 def relative(path: Path, project: Path) -> str:
     """Return a path below the project relative to it, any other as it is."""
     return (path.relative_to(project) if path.is_relative_to(project) else path).as_posix()
+
+
+def write(file: Path, content: bytes) -> None:
+    """Replace a file at once or not at all; its folder is made if need be.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    import tempfile
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
+    try:
+        with os.fdopen(handle, "wb") as opened:
+            opened.write(content)
+        os.replace(temporary, file)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def command(python: str, *arguments: str) -> list[str]:
+    """Return the command that runs this package in an interpreter, which may be another than that
+    which it is installed for: `__main__` takes nothing else from there."""
+    return [python, str(SHIM), *arguments]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from kedro_astro.planning.blueprint import Blueprint, Work
-    from kedro_astro.running.child import Child
 
 
 class KedroOperator(BaseOperator):
@@ -31,7 +31,7 @@ class KedroOperator(BaseOperator):
         project: the folder that holds `pyproject.toml`.
         blueprint: of the DAG.
         work: what the task does.
-        child: the task's own process, if it has one.
+        end: ends what runs in a place of its own; None where nothing does.
     """
 
     ui_color = "#ffe366"
@@ -41,11 +41,13 @@ class KedroOperator(BaseOperator):
     project: str
     blueprint: Blueprint
     work: Work
-    child: Child | None = None
+    end: Callable[[], None] | None = None
 
     def execute(self, context: Context) -> dict[str, dict[str, str | None]]:
+        from kedro_astro.planning.ids import folder_of_run, version_of_run
         from kedro_astro.project import own_python
-        from kedro_astro.running.run import Session, folder_of_run, run, version_of_run
+        from kedro_astro.running import places
+        from kedro_astro.running.session import Session
         from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER
 
         dag_run = context["dag_run"]
@@ -58,19 +60,16 @@ class KedroOperator(BaseOperator):
             project=self.project,
             pipeline=self.blueprint["pipeline"],
             load=self.work["load"],
-            nodes=tuple(self.work["nodes"]),
+            nodes=self.work["nodes"],
             run_id=version,
-            hooks=tuple(self.work["hooks"]),
+            hooks=self.work["hooks"],
             load_versions=own | self._upstream_versions(context),
             runtime_params=self._runtime_params(context) | {RUN_PARAMETER: folder},
         )
         if python := own_python():
-            from kedro_astro.running.child import Child
-
-            self.child = Child(python, session)
-            self.child.run(_mask_secret())
+            places.venv(session, _mask_secret(), python, partial(setattr, self, "end"))
         else:
-            run(session, _mask_secret())
+            places.worker(session, _mask_secret())
         return {
             name: {
                 "location": location and location.replace(RUN_FOLDER, folder),
@@ -80,9 +79,9 @@ class KedroOperator(BaseOperator):
         }
 
     def on_kill(self) -> None:
-        """End the task's own process with it, if it has one."""
-        if self.child:
-            self.child.terminate()
+        """End what runs in a place of its own, too."""
+        if self.end:
+            self.end()
 
     def _runtime_params(self, context: Context) -> dict[str, Any]:
         """Return, nested, the run's parameters that are not what the project's own configuration
@@ -92,7 +91,7 @@ class KedroOperator(BaseOperator):
             AirflowFailException: if a parameter is none of the DAG's. Airflow lets whoever starts a
                 run give any name, and a misspelt one would change nothing.
         """
-        from kedro_astro.reading.parameters import nested
+        from kedro_astro.structure import nested
 
         form = context["dag"].params
         templates, parameters = self.blueprint["templates"], self.blueprint["parameters"]
@@ -110,7 +109,7 @@ class KedroOperator(BaseOperator):
         from airflow.providers.common.compat.sdk import AirflowFailException
         from jinja2 import TemplateError
 
-        from kedro_astro.settings.values import shown
+        from kedro_astro.errors import shown
 
         template = self.blueprint["templates"][name]
         try:
@@ -152,8 +151,7 @@ def _mask_secret() -> Callable[[str], None]:
 def _unknown(name: str, form: Iterable[str]) -> Exception:
     from airflow.providers.common.compat.sdk import AirflowFailException
 
-    from kedro_astro.settings.read import choice
-    from kedro_astro.settings.values import shown
+    from kedro_astro.errors import choice, shown
 
     # The parts of a nested parameter are named with dots.
     parts = [part for part in form if part.startswith(f"{name}.")]

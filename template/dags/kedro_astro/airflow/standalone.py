@@ -5,25 +5,98 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, TypeVar
 
+import httpx
 import psutil
 
-from kedro_astro.airflow.client import Airflow
 from kedro_astro.errors import StandaloneError
 
 HOST = "127.0.0.1"
-NOTE = "standalone.json"
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+T = TypeVar("T")
+
+
+@dataclass
+class Airflow:
+    """A running Airflow, and what its REST API says of it.
+
+    Attributes:
+        url: address of the UI.
+        process: that ends when Airflow does.
+        log: file with the output of all its components.
+    """
+
+    url: str
+    process: psutil.Popen
+    log: Path
+
+    def is_healthy(self) -> bool:
+        """Whether database, scheduler and DAG processor all say that they work.
+
+        And the API that tasks use, which Airflow builds when it is first asked: two seconds that
+        would be the first task's.
+
+        Raises:
+            StandaloneError: if Airflow does not answer; the other questions do the same.
+        """
+        self._get("/execution/health")
+        health = self._get("/api/v2/monitor/health")
+        parts = ("metadatabase", "scheduler", "dag_processor")
+        return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
+
+    def dag_ids(self) -> list[str]:
+        """Return the ids of the DAGs that Airflow has, sorted."""
+        return sorted(dag["dag_id"] for dag in self._get("/api/v2/dags?limit=1000")["dags"])
+
+    def import_errors(self) -> list[str]:
+        """Return what Airflow shows for the DAG files that it could not import."""
+        return [e["stack_trace"] for e in self._get("/api/v2/importErrors")["import_errors"]]
+
+    def wait_for(self, what: str, look: Callable[[], T], seconds: float = 120) -> T:
+        """Call `look` until it returns something true, and return that.
+
+        Args:
+            what: what is waited for, for the error.
+            look: asks Airflow; no answer counts as "not yet".
+            seconds: how long to go on.
+
+        Raises:
+            StandaloneError: if Airflow ends or the time is up.
+        """
+        end = time.monotonic() + seconds
+        problem = f"{what} did not come within {seconds:.0f} seconds."
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                problem = f"Airflow ended while waiting for {what}."
+                break
+            with suppress(StandaloneError):
+                if found := look():
+                    return found
+            time.sleep(0.25)
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
+        raise StandaloneError("\n  ".join([problem, f"Its log, {self.log}, ends with:", *lines]))
+
+    def _get(self, path: str) -> Any:
+        # Proxies of the environment are for other hosts than this one.
+        with httpx.Client(base_url=self.url, timeout=30, trust_env=False, verify=False) as http:
+            try:
+                token = http.get("/auth/token").raise_for_status().json()["access_token"]
+                found = http.get(path, headers={"Authorization": f"Bearer {token}"})
+                return found.raise_for_status().json()
+            except (httpx.HTTPError, ValueError) as error:
+                raise StandaloneError(f"Airflow gives no {self.url}{path}: {error}") from None
 
 
 @contextmanager
@@ -48,7 +121,7 @@ def running(
         StandaloneError: if the port is taken, an Airflow with that home runs already, its path is
             none for Airflow, or it does not start.
     """
-    if int((installed := version("apache-airflow")).split(".")[0]) < 3:
+    if (installed := version("apache-airflow")) < "3":
         raise StandaloneError(
             f"This needs Airflow 3, and here is Airflow {installed}. Upgrade it, or start that one "
             "with `airflow standalone`: your DAGs run there, too."
@@ -59,32 +132,34 @@ def running(
             f"Airflow cannot keep its database in {home}, because of the {' and '.join(awkward)} "
             "in that path. Rename the folder."
         )
-    home.mkdir(parents=True, exist_ok=True)
-    note = home / NOTE
-    if port is not None and not _is_free(port):
+    try:
+        port = _free_port(port or 0)
+    except OSError:
         raise StandaloneError(
             f"Port {port} is taken by another program. Stop that one, or give another port."
-        )
-    port, worker_logs, trigger_logs = (port or _free_port(), _free_port(), _free_port())
+        ) from None
+    home.mkdir(parents=True, exist_ok=True)
     log = home / "standalone.log"
-    with log.open("wb") as output, _termination_as_exit():
+    # Whoever ends us otherwise than by Ctrl-C ends Airflow as well.
+    before = {number: signal.signal(number, signal.default_int_handler) for number in ENDING}
+    with log.open("wb") as output:
         process = psutil.Popen(
             [sys.executable, "-m", "airflow", "standalone"],
             cwd=project,
-            env=_environment(project, home, port, worker_logs, trigger_logs),
+            env=_environment(project, home, port),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        note.write_text(json.dumps({"pid": process.pid, "port": port}), encoding="utf-8")
         try:
             airflow = Airflow(f"http://{HOST}:{port}", process, log)
             airflow.wait_for("a healthy Airflow", airflow.is_healthy, timeout)
             yield airflow
         finally:
             _stop(process)
-            note.unlink(missing_ok=True)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def refuse_second(home: Path) -> None:
@@ -93,42 +168,35 @@ def refuse_second(home: Path) -> None:
     Raises:
         StandaloneError: with its address.
     """
-    try:
-        found = json.loads((home / NOTE).read_text(encoding="utf-8"))
-        command = psutil.Process(found["pid"]).cmdline()
-    except (OSError, ValueError, psutil.Error):
-        return
-    if "standalone" in command:
-        raise StandaloneError(
-            f"This project's Airflow is already running at http://{HOST}:{found['port']} "
-            f"(process {found['pid']}). Use it, or stop it first."
-        )
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        env = process.info["environ"] or {}  # None if it is of another user
+        here = env.get("AIRFLOW_HOME") == str(home.resolve())
+        if here and "standalone" in process.info["cmdline"]:
+            raise StandaloneError(
+                f"This project's Airflow is already running at {env.get('AIRFLOW__API__BASE_URL')} "
+                f"(process {process.pid}). Use it, or stop it first."
+            )
 
 
-def _environment(
-    project: Path, home: Path, port: int, worker_logs: int, trigger_logs: int
-) -> dict[str, str]:
+def _environment(project: Path, home: Path, port: int) -> dict[str, str]:
     # Settings of another Airflow in the shell, its database above all, are not for this one.
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW__")}
-    kept.pop("AIRFLOW_CONFIG", None)
+    others = ("AIRFLOW__", "AIRFLOW_CONFIG")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     settings = {
         "CORE__DAGS_FOLDER": project / "dags",
         "CORE__PLUGINS_FOLDER": project / "plugins",
         "CORE__LOAD_EXAMPLES": False,
-        "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": 4,
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
         "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": True,
         "API__HOST": HOST,
         "API__PORT": port,
         "API__BASE_URL": f"http://{HOST}:{port}",
-        "API__WORKERS": 1,
-        "LOGGING__WORKER_LOG_SERVER_PORT": worker_logs,
-        "LOGGING__TRIGGER_LOG_SERVER_PORT": trigger_logs,
+        "LOGGING__WORKER_LOG_SERVER_PORT": _free_port(),
+        "LOGGING__TRIGGER_LOG_SERVER_PORT": _free_port(),
         # An edit is to be seen soon; a parse of an unchanged project costs next to nothing.
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 5,
         "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": 0,
-        "CORE__MIN_SERIALIZED_DAG_FETCH_INTERVAL": 0,
         # Between two tasks that depend on each other the scheduler naps: by default a second, most
         # of a short run. This costs 4 % of a core instead of 1 %.
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.25,
@@ -140,67 +208,33 @@ def _environment(
     return {
         **kept,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
-        "AIRFLOW_HOME": str(home),
+        "AIRFLOW_HOME": str(home.resolve()),
         **{f"AIRFLOW__{key}": str(value) for key, value in settings.items()},
     }
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
+def _free_port(port: int = 0) -> int:
+    """Return the port, or any if it is 0; an OSError says that it is taken."""
+    with socket.create_server((HOST, port)) as probe:
         return int(probe.getsockname()[1])
 
 
 def _stop(process: psutil.Popen) -> None:
     """End the process and all that descend from it: gently, then for good."""
+    alive: set[psutil.Process] = set()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        alive |= _family(process)
+        for member in alive:
+            with suppress(psutil.NoSuchProcess):
+                member.send_signal(number)
+        alive = set(psutil.wait_procs(alive, timeout=10)[1])
+
+
+def _family(process: psutil.Popen) -> set[psutil.Process]:
     # A child whose parent has ended is no descendant any more, but still of the same session.
-    family = _family(process)
-    for member in family:
-        _send(member, signal.SIGTERM)
-    _, alive = psutil.wait_procs(family, timeout=10)
-    for member in {*alive, *_family(process)}:
-        _send(member, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=5)
-
-
-def _family(process: psutil.Popen) -> list[psutil.Process]:
-    def belongs(other: psutil.Process) -> bool:
-        try:
-            return os.getsid(other.pid) == process.pid
-        except OSError:
-            return False
-
-    session = {other for other in psutil.process_iter() if belongs(other)}
-    with suppress(psutil.NoSuchProcess):
-        session |= {process, *process.children(recursive=True)}
-    return list(session)
-
-
-def _send(process: psutil.Process, number: signal.Signals) -> None:
-    with suppress(psutil.NoSuchProcess):
-        process.send_signal(number)
-
-
-@contextmanager
-def _termination_as_exit() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the stack, so that Airflow is stopped with us."""
-
-    def leave(number: int, _frame: object) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    family = set()
+    for other in psutil.process_iter():
+        with suppress(OSError, psutil.Error):
+            if os.getsid(other.pid) == process.pid or process in other.parents():
+                family.add(other)
+    return family

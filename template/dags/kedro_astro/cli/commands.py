@@ -7,14 +7,16 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from kedro_astro.errors import KedroAstroError
-from kedro_astro.planning.check import TARGETS
-from kedro_astro.project import CACHE
-from kedro_astro.structure import Structure
+from kedro_astro.planning.adoption import airflow_of
+from kedro_astro.project import AIRFLOW_PYTHON, CACHE, OWN_REQUIREMENTS, PYTHON, TARGETS, command
+
+if TYPE_CHECKING:
+    from kedro_astro.airflow.manifest import Manifest
 
 
 @click.group(name="Kedro-Astro")
@@ -25,6 +27,12 @@ def commands() -> None:
 @commands.group()
 def astro() -> None:
     """Run this project's pipelines on Airflow."""
+    if not find_spec("airflow") and "--help" not in sys.argv:
+        _become_airflows(_project())
+    # What Airflow reads when it is imported, for whoever has none of their own.
+    if "AIRFLOW_HOME" not in os.environ:
+        os.environ["AIRFLOW_HOME"] = str(_project() / CACHE / "airflow")
+        os.environ.setdefault("AIRFLOW__CORE__PLUGINS_FOLDER", str(_project() / "plugins"))
 
 
 @astro.command()
@@ -34,47 +42,24 @@ def astro() -> None:
 def up(port: int) -> None:
     """Start a real Airflow for this project, without Docker, until you press Ctrl-C."""
     project = _project()
-    if not find_spec("airflow"):
-        _up_beside(project, port)
     from kedro_astro.airflow.standalone import running
 
     click.echo("Starting Airflow, which takes some 20 seconds ...")
     try:
         with running(project, project / CACHE / "airflow", port) as airflow:
-            airflow.wait_for("the first look at dags/", airflow.first_look)
+            airflow.wait_for(
+                "the first look at dags/", lambda: airflow.dag_ids() or airflow.import_errors()
+            )
             for dag_id in airflow.dag_ids():
                 click.echo(f"  {airflow.url}/dags/{dag_id}")
             for problem in airflow.import_errors():
                 click.secho(problem, fg="red", err=True)
             click.echo(f"Airflow is at {airflow.url}, its log in {airflow.log}. Ctrl-C stops it.")
-            airflow.wait_until_interrupted()
+            airflow.wait_for("Ctrl-C", lambda: None, float("inf"))
     except KeyboardInterrupt:
         click.echo("Airflow is stopped.")
     except KedroAstroError as error:
         raise click.ClickException(str(error)) from None
-
-
-def _up_beside(project: Path, port: int) -> NoReturn:
-    """Become `up` in the interpreter that has Airflow; its tasks then run in this one."""
-    from kedro_astro.planning.adoption import airflow_of
-    from kedro_astro.project import AIRFLOW_PYTHON, OWN_REQUIREMENTS, PYTHON, SHIM
-
-    python = project / AIRFLOW_PYTHON
-    if python.exists():
-        arguments = [str(python), str(SHIM), "up", "--port", str(port)]
-        os.execve(python, arguments, {**os.environ, PYTHON: sys.executable})
-    if not (project / OWN_REQUIREMENTS).exists():
-        raise click.ClickException(
-            "Airflow is not installed here. Install the project with its airflow group: "
-            "`uv sync --group airflow`."
-        )
-    venv, dockerfile = python.parents[1].name, project / "Dockerfile"
-    airflow = airflow_of(dockerfile.read_text("utf-8") if dockerfile.exists() else "")
-    raise click.ClickException(
-        "In this project Airflow has a virtual environment of its own, which is not there yet. "
-        f"Make it:\nuv venv {venv}\nuv pip install --python {venv} --compile-bytecode "
-        f"'{airflow}' pytest --requirement requirements.txt"
-    )
 
 
 @astro.command(name="list")
@@ -84,9 +69,11 @@ def list_(as_json: bool) -> None:
     from rich.console import Console
 
     from kedro_astro.cli.show import as_data, as_tables
+    from kedro_astro.errors import BrokenProjectError
     from kedro_astro.planning.plan import plan_all
 
-    structure = _structure()
+    manifest = _manifest()
+    structure = manifest.structure()
     plans = plan_all(structure)
     if as_json:
         click.echo(json.dumps(as_data(plans, structure), indent=2))
@@ -94,7 +81,9 @@ def list_(as_json: bool) -> None:
         Console().print(*as_tables(plans, structure), sep="\n")
     else:
         click.echo("No pipeline has nodes yet, so there are no DAGs.")
-    _say_problems(structure)
+    if manifest.problems:
+        kept = len(manifest.dag_ids)
+        raise click.ClickException(str(BrokenProjectError(manifest.problems, kept)))
 
 
 @astro.command()
@@ -108,7 +97,8 @@ def check(target: str | None, as_json: bool) -> None:
     from kedro_astro.planning.check import findings, of_the_folder
     from kedro_astro.planning.plan import plan_all
 
-    structure, project = _structure(), _project()
+    manifest, project = _manifest(), _project()
+    structure = manifest.structure()
     files = {
         file.relative_to(project).as_posix(): file.read_text(encoding="utf-8", errors="replace")
         for pattern in (*adoption.LOOKED_AT, *deployment.LOOKED_AT)
@@ -119,7 +109,7 @@ def check(target: str | None, as_json: bool) -> None:
         return (project / path).exists()
 
     found = [
-        *findings(structure, plan_all(structure), exists, target, files),
+        *findings(structure, plan_all(structure), manifest.problems, exists, target, files),
         *of_the_folder(changed_files(), conflicts(project), files, target),
     ]
     if as_json:
@@ -142,7 +132,7 @@ def compile(manifest: Path | None) -> None:
     Without MANIFEST it is written where KEDRO_ASTRO_MANIFEST says. A project that cannot be read
     is an error: use this while you build an image.
     """
-    from kedro_astro.airflow.accept import keep
+    from kedro_astro.airflow import refresh
     from kedro_astro.airflow.manifest import COMPILED
     from kedro_astro.cli.show import count
     from kedro_astro.errors import BrokenProjectError
@@ -150,48 +140,53 @@ def compile(manifest: Path | None) -> None:
     path = manifest or (Path(named) if (named := os.environ.get(COMPILED)) else None)
     if path is None:
         raise click.UsageError(f"name the file to write, or set {COMPILED} to it")
-    structure = keep(_project(), path.absolute())
-    if structure.problems:
-        path.unlink(missing_ok=True)
-        raise click.ClickException(str(BrokenProjectError(structure.problems, kept=None)))
+    made = refresh.compile(_project(), path.absolute())
+    if made.problems:
+        raise click.ClickException(str(BrokenProjectError(made.problems, kept=None)))
+    structure = made.structure()
     click.echo(f"{path}: {count(structure.pipelines, 'pipeline')} of {structure.project_name}")
 
 
-@astro.command(hidden=True)
-@click.argument("socket", type=int)
-def run(socket: int) -> None:
-    """Run the nodes of one task, for the Airflow task at the other end of SOCKET."""
-    from kedro_astro.running.child import main
+def _become_airflows(project: Path) -> NoReturn:
+    """Become the same command where Airflow is; its tasks then run in this interpreter."""
+    python = project / AIRFLOW_PYTHON
+    if python.exists():
+        # As Kedro's plugin the command's own words come behind `astro`.
+        words = sys.argv[1 + ("astro" in sys.argv and sys.argv.index("astro")) :]
+        os.execve(python, command(str(python), *words), {**os.environ, PYTHON: sys.executable})
+    dockerfile = project / "Dockerfile"
+    airflow = airflow_of(dockerfile.read_text("utf-8") if dockerfile.exists() else "")
+    if not (project / OWN_REQUIREMENTS).exists():
+        raise click.ClickException(
+            f"Airflow is not installed for {sys.executable}, and it has the last word on DAGs. "
+            "Install it: `uv sync --group airflow` where pyproject.toml has that group, else "
+            f"`pip install '{airflow}'`."
+        )
+    venv = python.parents[1].name
+    raise click.ClickException(
+        "In this project Airflow has a virtual environment of its own, which is not there yet. "
+        f"Make it:\nuv venv {venv}\nuv pip install --python {venv} --compile-bytecode "
+        f"'{airflow}' pytest --requirement requirements.txt"
+    )
 
-    main(socket)
 
-
-def _structure() -> Structure:
-    from kedro_astro.airflow.manifest import load
+def _manifest() -> Manifest:
+    from kedro_astro.airflow.manifest import read
 
     try:
-        return load(_project())
+        return read(_project())
     except KedroAstroError as error:
         raise click.ClickException(str(error)) from None
 
 
-def _say_problems(structure: Structure) -> None:
-    if structure.problems:
-        from kedro_astro.errors import BrokenProjectError
-
-        raise click.ClickException(
-            str(BrokenProjectError(structure.problems, kept=len(structure.pipelines)))
-        )
-
-
 def _project() -> Path:
-    """Return the project that holds this package: it lies in the project's `dags/` folder."""
-    from kedro_astro.project import SHIM
+    from kedro_astro.project import find_project
 
-    project = SHIM.parent.parent
-    if not (project / "pyproject.toml").is_file():
+    project = find_project(Path.cwd())
+    if project is None:
         raise click.ClickException(
-            f"{project} is no Kedro project: it has no pyproject.toml. kedro_astro belongs into "
-            "the dags/ folder of one."
+            f"{Path.cwd()} is in no project: neither it nor a folder above it has pyproject.toml "
+            "and dags/kedro_dags.py. Change into your project, and copy the template there if it "
+            "has no dags/kedro_dags.py."
         )
     return project

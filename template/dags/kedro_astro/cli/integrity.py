@@ -9,12 +9,6 @@ from pathlib import Path
 
 from kedro_astro.project import CHECKSUMS, SHIM
 
-REPAIR = (
-    "uvx copier recopy --defaults --overwrite --vcs-ref=:current: "
-    "--exclude '*' --exclude '!dags/kedro_astro'"
-)
-"""The command that writes the shim again, in the template's version that the project has."""
-
 # The whole words, not to be found in this file itself.
 MARKERS = ("<" * 7 + " before updating", ">" * 7 + " after updating")
 

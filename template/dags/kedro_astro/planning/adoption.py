@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from kedro_astro.project import OWN_REQUIREMENTS
+from kedro_astro.project import IN_DAGS, OWN_REQUIREMENTS
 
 COMPILE = """\
 ENV KEDRO_ASTRO_MANIFEST=/usr/local/airflow/.kedro-astro/manifest.jsonl
@@ -21,7 +21,7 @@ FROM = "FROM astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12"
 
 LOOKED_AT = (
     *("requirements.txt", OWN_REQUIREMENTS, "Dockerfile", ".dockerignore", ".gitignore"),
-    "dags/*.py",
+    *("dags/*.py", "dags/kedro_astro/__init__.py"),
     "docker-compose.override.yml",
 )
 """Files, as patterns, whose texts `left_to_merge` and `check.findings` take."""
@@ -49,6 +49,16 @@ def left_to_merge(files: Mapping[str, str], deployed: bool = False) -> Iterator[
             ".gitignore lets conf/local and other credentials into git. Add these three lines:\n"
             "conf/local/**\n!conf/local/.gitkeep\nconf/**/*credentials*",
         )
+    if "share_data" in files.get("docker-compose.override.yml", "") and not _names(
+        "acl", files.get("packages.txt", "")
+    ):
+        yield (
+            "warning",
+            "packages.txt does not name acl, so on Linux `astro dev start` lets everybody on your "
+            "machine write into data/. Add the line:\nacl",
+        )
+    if not IN_DAGS:
+        yield from _of_the_package(files)
     for path, text in files.items():
         if path.startswith("dags/") and re.search(r"\bKedroSession\b", text):
             yield (
@@ -93,13 +103,13 @@ def _in_the_image(
             f"the Dockerfile does not install {libraries}, so the image would have no Kedro. As "
             f"root, add these lines:\n{OWN_PYTHON}",
         )
-    if not _names_kedro(files.get(libraries, "")):
+    if not _names("kedro", files.get(libraries, "")):
         yield (
             "error",
             f"{libraries} does not name kedro, so the image would not have it. Add kedro and the "
             "libraries of your pipelines.",
         )
-    if own and _names_kedro(files.get("requirements.txt", "")):
+    if own and _names("kedro", files.get("requirements.txt", "")):
         yield (
             "error",
             "requirements.txt names kedro and would install it beside Airflow, where this project "
@@ -107,5 +117,22 @@ def _in_the_image(
         )
 
 
-def _names_kedro(requirements: str) -> bool:
-    return bool(re.search(r"(?mi)^\s*kedro\s*(?:[\[<>=~!;@#]|$)", requirements))
+def _of_the_package(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    if "dags/kedro_astro/__init__.py" in files:
+        yield (
+            "error",
+            "kedro_astro is installed, and dags/kedro_astro is another one: Airflow takes the "
+            "first, an update changes the second. Uninstall kedro-astro, or delete the folder.",
+        )
+        return
+    for name in dict.fromkeys((libraries_file(files), "requirements.txt")):
+        if name in files and not _names("kedro-astro", files[name]):
+            yield (
+                "error",
+                f"{name} does not name kedro-astro, so the image would not have it. Add the line "
+                "by which it is installed here, as `pip freeze` prints it.",
+            )
+
+
+def _names(package: str, requirements: str) -> bool:
+    return bool(re.search(rf"(?mi)^\s*{package}\s*(?:[\[<>=~!;@#]|$)", requirements))

@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
+from urllib.parse import quote
 
-from kedro_astro.airflow.callback import Callback
 from kedro_astro.errors import KedroAstroError
-from kedro_astro.planning.grouping import Task, airflow_id
+from kedro_astro.planning.grouping import Task
+from kedro_astro.planning.ids import airflow_id
 from kedro_astro.planning.plan import Plan, plan_all, shared_by_runs
 from kedro_astro.planning.ui import dag_doc, display_name, form, task_doc
-from kedro_astro.reading.parameters import leaves
-from kedro_astro.running.run import PIPELINE_HOOKS
-from kedro_astro.settings.times import Assets, Schedule
-from kedro_astro.structure import Pipeline, Structure, untranscoded
+from kedro_astro.settings.models import Callback, Cron, OnAssets, Timetable
+from kedro_astro.structure import PIPELINE_HOOKS, Pipeline, Structure, leaves, untranscoded
+
+LONG_AGO = datetime.fromisoformat("2020-01-01T00:00:00+00:00")
 
 
 class Arguments(TypedDict):
@@ -59,7 +60,7 @@ class TaskBlueprint(TypedDict):
         task_id, label: the whole id, and what the UI shows; both with the group's prefix.
         group: the id of the innermost task group, or None.
         upstream: ids of tasks.
-        outlets: datasets whose assets it updates.
+        outlets: URIs of the assets that it updates.
     """
 
     task_id: str
@@ -81,7 +82,9 @@ class Blueprint(TypedDict):
         source: the folder of the project's packages, relative to the project.
         label, doc: what the UI shows.
         arguments: of the DAG.
-        schedule: a text, None, or a `Schedule` as `_schedule` writes it.
+        schedule: a text, None, `{"assets": [operator, URIs and such lists]}`, or as Airflow has
+            serialized a timetable, `{"encoded": ...}`. Before Airflow has accepted it, also
+            `{"cron", "timezone"}` and `{"timetable", "arguments"}`.
         fields: arguments of each `Param` of the trigger form.
         parameters: what the project's own configuration says of these.
         templates: those that may hold Jinja, by dotted name.
@@ -103,13 +106,13 @@ class Blueprint(TypedDict):
     tasks: list[TaskBlueprint]
 
 
-def blueprints(structure: Structure) -> tuple[list[Blueprint], list[str]]:
-    """Return what Airflow builds of a project, and why some of its pipelines cannot be DAGs."""
+def blueprints(structure: Structure) -> tuple[list[Blueprint], dict[str, str]]:
+    """Return what Airflow builds of a project, and by pipeline why others cannot be DAGs."""
     pipelines = {pipeline.name: pipeline for pipeline in structure.pipelines}
-    made, refused = [], []
+    made, refused = [], {}
     for name, plan in plan_all(structure).items():
         if isinstance(plan, KedroAstroError):
-            refused.append(f"  {plan}")
+            refused[name] = str(plan)
         else:
             made.append(_dag(pipelines[name], plan, structure))
     return made, refused
@@ -121,8 +124,8 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure) -> Blueprint:
     arguments: dict[str, Any] = {
         "description": f"Kedro pipeline {pipeline.name} of {structure.project_name}",
         "catchup": False,
-        # Airflow 2 wants one for each schedule. Without catchup it makes no run for the past.
-        "start_date": datetime.fromisoformat("2020-01-01T00:00:00+00:00"),
+        # Airflow 2 wants one for each schedule. With catchup it would be the first of many runs.
+        **({} if settings.dag.get("catchup") else {"start_date": LONG_AGO}),
         # What has one place for all runs would be mixed by two runs at once.
         **({"max_active_runs": 1} if shared else {}),
         **settings.dag,
@@ -131,7 +134,7 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure) -> Blueprint:
     schedule = arguments.pop("schedule", None)
     allowed = settings.dag_id or airflow_id(pipeline.name) == pipeline.name
     alone = shared if arguments.get("max_active_runs") == 1 else []
-    params = dict(leaves(settings.params))
+    params = {".".join(keys): value for keys, value in leaves(settings.params)}
     fields = form(pipeline, structure.parameters, params)
     groups = _task_groups(plan.tasks)
     return {
@@ -142,7 +145,7 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure) -> Blueprint:
         "label": plan.dag_id if allowed else pipeline.name,
         "doc": dag_doc(pipeline, alone, structure.left_out),
         "arguments": _arguments(arguments),
-        "schedule": _schedule(schedule),
+        "schedule": _schedule(schedule, structure.package_name),
         "fields": fields,
         "parameters": {n: v for n, v in structure.parameters.items() if n in fields},
         "templates": {name: text for name, text in params.items() if "{{" in str(text)},
@@ -170,7 +173,7 @@ def _task(
         "group": _group_of(task, groups),
         "doc": task_doc(task, datasets),
         "upstream": list(task.upstream),
-        "outlets": sorted(lasting),
+        "outlets": sorted(asset_uri(structure.package_name, name) for name in lasting),
         "arguments": _arguments(plan.arguments[task.task_id]),
         "work": {
             "nodes": [node.name for node in task.nodes],
@@ -195,22 +198,39 @@ def _arguments(values: Mapping[str, Any]) -> Arguments:
         elif isinstance(value, datetime):
             special[name] = ("datetime", value.isoformat())
         elif isinstance(value, Callback):
-            special[name] = ("callback", value.path)
+            special[name] = ("callback", str(value))
         else:
             plain[name] = value
     return {"plain": plain, "special": special}
 
 
-def _schedule(said: str | Schedule | None) -> Any:
+def _schedule(said: Any, package: str) -> Any:
     """Return a schedule as JSON: one that is more than a text becomes a mapping."""
-    if not isinstance(said, Schedule):
-        return said
-    return {**vars(said), "assets": said.assets and _condition(said.assets)}
+    if isinstance(said, OnAssets):
+        return {"assets": _condition(said.assets, package)}
+    if isinstance(said, Cron):
+        return {"cron": said.cron, "timezone": said.timezone or "UTC"}
+    if isinstance(said, Timetable):
+        return {"timetable": said.timetable, "arguments": said.arguments or {}}
+    return said
 
 
-def _condition(assets: Assets) -> list[Any]:
-    parts = [_condition(part) if isinstance(part, Assets) else part for part in assets.of]
-    return [assets.operator, parts]
+def _condition(assets: Any, package: str) -> list[Any]:
+    (operator, of) = next(iter(assets.items())) if isinstance(assets, dict) else ("all", assets)
+    return [
+        operator,
+        [
+            asset_uri(package, part) if isinstance(part, str) else _condition(part, package)
+            for part in (of if isinstance(of, list) else [of])
+        ],
+    ]
+
+
+def asset_uri(package: str, name: str) -> str:
+    """Return the URI of a dataset's asset, the same on every machine; a URI is that already."""
+    if "://" in name:
+        return name
+    return f"kedro://{package}/{quote(untranscoded(name), safe='')}"
 
 
 def _task_groups(planned: tuple[Task, ...]) -> dict[str, str | None]:

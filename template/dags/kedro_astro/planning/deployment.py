@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 from kedro_astro.errors import KedroAstroError
 from kedro_astro.planning.adoption import FROM
@@ -149,31 +150,25 @@ def how_to_provide(env: str) -> str:
 
 
 def in_image(path: str, dockerignore: str) -> bool:
-    """Whether the image has a file of the project: the last line that matches decides.
+    """Whether the image has a file of the project, by the rules of `.dockerignore`.
 
     Args:
         path: relative to the project.
         dockerignore: the text of `.dockerignore`.
     """
-    there = True
+    from pathspec import GitIgnoreSpec  # Airflow brings it
+
+    patterns = []
     for line in dockerignore.splitlines():
         pattern = line.strip()
-        back = pattern.startswith("!")
-        pattern = posixpath.normpath(pattern.removeprefix("!").strip().lstrip("/") or "#")
-        # A pattern that matches a folder counts for all that is below it.
-        if not line.startswith("#") and re.fullmatch(f"{_regex(pattern)}(/.*)?", path):
-            there = back
-    return there
-
-
-def _regex(pattern: str) -> str:
-    """Return Docker's pattern as a regular expression: `*` ends at a slash, `**` does not."""
-    parts: Iterable[str] = re.split(r"(\*\*/|\*\*|\*|\?|\[[^]]*\])", pattern)
-    wild = {"**/": "(.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return "".join(
-        wild.get(part) or (part if part.startswith("[") and part[-1] == "]" else re.escape(part))
-        for part in parts
-    )
+        if pattern and not line.startswith("#"):
+            back = "!" if pattern.startswith("!") else ""
+            # To git a pattern without a slash is one for all folders, to Docker for the root alone.
+            pattern = posixpath.normpath(pattern.removeprefix("!").strip().lstrip("/"))
+            with suppress(ValueError, re.error):  # Docker refuses such a line as well.
+                GitIgnoreSpec.from_lines([f"{back}/{pattern}"])
+                patterns.append(f"{back}/{pattern}")
+    return not GitIgnoreSpec.from_lines(patterns).match_file(path)
 
 
 def _local(dataset: Dataset) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +9,10 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import takewhile
 
 from kedro_astro.errors import CrossingError
+from kedro_astro.planning.ids import airflow_id, hashed
 from kedro_astro.structure import Dataset, Node, Pipeline, is_parameter, untranscoded
 
 Grouping = str | Mapping[str, Collection[str]]
-
-
-MAX_ID = 120
-"""Longest id made here; Airflow allows 250, but a screen shows less."""
 
 
 @dataclass(frozen=True)
@@ -175,15 +170,6 @@ def _merge(group: Mapping[str, str], merged: set[str]) -> dict[str, str]:
     return {node: first if name in merged else name for node, name in group.items()}
 
 
-def airflow_id(name: str) -> str:
-    """Return `name` if Airflow takes it as an id, else a readable stand-in with a hash.
-
-    The hash is of the whole name, so two names never share a stand-in.
-    """
-    slug = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
-    return name if slug == name and len(name) <= MAX_ID else hashed(slug, name)
-
-
 def _task_ids(
     members: Mapping[str, Sequence[Node]], written: Mapping[str, Collection[str]]
 ) -> dict[str, str]:
@@ -216,12 +202,6 @@ def _group_name(nodes: Sequence[Node], everyone: Sequence[Node]) -> str:
         return namespace
     names = (node.name.removeprefix(f"{namespace}.") for node in nodes)
     return f"{namespace}.{'__'.join(names)}"
-
-
-def hashed(readable: str, *names: str) -> str:
-    """Return an id of `readable` and a hash of the names: no two lists of names share one."""
-    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:8]
-    return "-".join(filter(None, (readable[: MAX_ID - 9].strip("_.-"), digest)))
 
 
 def _external_inputs(nodes: Sequence[Node], datasets: Mapping[str, Dataset]) -> tuple[str, ...]:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kedro_astro.errors import CrossingError, KedroAstroError, SameIdError
-from kedro_astro.planning.grouping import Grouping, Task, airflow_id, hashed, tasks
-from kedro_astro.settings.use import Settings, for_pipeline, for_task, selected
-from kedro_astro.settings.values import GROUPINGS
-from kedro_astro.structure import Dataset, Pipeline, Structure
+from kedro_astro.planning.grouping import Grouping, Task, tasks
+from kedro_astro.planning.ids import airflow_id, hashed
+from kedro_astro.settings import for_pipeline, for_task, read, selected, wrong_names
+from kedro_astro.settings.models import GROUPINGS, groups
+from kedro_astro.settings.use import Settings
+from kedro_astro.structure import Dataset, Pipeline, Structure, untranscoded
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def plan_all(structure: Structure) -> Plans:
 
     One without nodes becomes none.
     """
-    settings = structure.settings or {}
+    settings, _ = read(structure.settings, structure.settings_file)
     chosen = selected(settings, [pipeline.name for pipeline in structure.pipelines])
     plans: dict[str, Plan | KedroAstroError] = {}
     taken: dict[str, str] = {}
@@ -78,8 +80,9 @@ def _plan(
         grouping = settings.grouping
     elif settings.grouping is not None:
         # A group from the file's default may name nodes that only other pipelines have.
-        groups = [(title, [n for n in nodes if n in here]) for title, nodes in settings.grouping]
-        grouping = {title or "__".join(nodes): nodes for title, nodes in groups if nodes}
+        said = groups(settings.grouping)
+        there = [(title, [n for n in nodes if n in here]) for title, nodes in said]
+        grouping = {title or "__".join(nodes): nodes for title, nodes in there if nodes}
     planned = tasks(pipeline, datasets, grouping)
     if settings.pipeline_hooks == "run":
         planned = _with_pipeline_hooks(planned)
@@ -104,6 +107,24 @@ def _with_pipeline_hooks(planned: Sequence[Task]) -> tuple[Task, ...]:
     )
 
 
+def wrong_settings(structure: Structure) -> list[str]:
+    """Return all that is wrong with what `airflow.yml` says, a sentence each."""
+    file, wrong = read(structure.settings, structure.settings_file)
+    if structure.problems:
+        # What names a pipeline that could not be read is not wrong.
+        return wrong
+    pipelines, datasets = structure.pipelines, structure.datasets
+    ids = {pipeline.name: dag_id(structure.package_name, pipeline.name) for pipeline in pipelines}
+    lasting = {
+        untranscoded(name)
+        for pipeline in pipelines
+        for node in pipeline.nodes
+        for name in node.outputs
+        if datasets[name].persistent and not datasets[name].of_one_run
+    }
+    return wrong + wrong_names(file, pipelines, structure.settings_file, ids, lasting)
+
+
 def shared_by_runs(planned: Sequence[Task], datasets: Mapping[str, Dataset]) -> list[str]:
     """Return what the tasks save to one place for all runs: two runs at once would mix it."""
     saved = {name for task in planned for name in task.outputs}
@@ -124,7 +145,7 @@ def longest_chain(planned: Sequence[Task]) -> int:
 
 def by_grouping(pipeline: Pipeline, datasets: Mapping[str, Dataset]) -> dict[str, tuple[int, int]]:
     """Return what each possible grouping costs: how many tasks, and their longest chain."""
-    found = {}
+    found: dict[str, tuple[int, int]] = {}
     for grouping in GROUPINGS:
         with suppress(CrossingError):
             planned = tasks(pipeline, datasets, grouping)

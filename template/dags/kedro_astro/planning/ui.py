@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from kedro_astro.planning.grouping import Task, airflow_id
+from kedro_astro.planning.grouping import Task
+from kedro_astro.planning.ids import airflow_id
 from kedro_astro.structure import Dataset, Pipeline, is_parameter
 
 JSON_TYPES = {

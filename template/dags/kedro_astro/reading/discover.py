@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
+import json
+import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kedro_astro.errors import ConfigurationError, MissingEnvironmentError, NoKedroError
-from kedro_astro.planning.plan import dag_id
-from kedro_astro.project import PYTHON, kedro_env, prepare_kedro, relative
+from kedro_astro.project import PYTHON, kedro_env, prepare_kedro, relative, write
 from kedro_astro.reading.catalog import check_entries, dataset_of, types_of, without_credentials
 from kedro_astro.reading.diagnose import describe
 from kedro_astro.reading.libraries import KEDRO, dataset_class, imported, installed, plugins
-from kedro_astro.reading.parameters import for_form
+from kedro_astro.reading.parameters import for_form, plain
 from kedro_astro.reading.registry import registered
-from kedro_astro.settings.check import problems
-from kedro_astro.settings.use import normalise
 from kedro_astro.structure import (
     RUN_FOLDER,
     RUN_PARAMETER,
-    Dataset,
-    Pipeline,
+    SOURCES,
     Structure,
     is_parameter,
     nothing,
-    untranscoded,
+    to_json,
 )
+
+LIMIT = 600
+"""Seconds that a reading may take."""
 
 
 def discover(project: Path) -> Structure:
@@ -46,19 +48,43 @@ def discover(project: Path) -> Structure:
     if not importlib.util.find_spec("kedro"):
         return nothing(f"  {NoKedroError(PYTHON, sys.executable)}")
     prepare_kedro()
+    sources = list(SOURCES)
     try:
-        return _read(project, kedro_env(project))
-    except Exception as error:
-        return nothing(describe(error, project))
+        return _read(project, kedro_env(project), sources)
+    except (Exception, SystemExit) as error:
+        return nothing(describe(error, project), tuple(sources))
 
 
-def _read(project: Path, env: str | None) -> Structure:
+def main(project: str, file: str, fingerprint: str) -> None:
+    """Read a project and write the structure to a file, with the fingerprint that was given.
+
+    It is there whole, or not at all. Be a process of your own: this one is full of the project's
+    code afterwards.
+
+    Args:
+        project: the folder that holds `pyproject.toml`.
+        file: is replaced.
+        fingerprint: of the sources, taken before.
+    """
+    # Modules, nodes and datasets all stay: the collector would go through them again and again.
+    gc.disable()
+    # Nobody waits for an import that hangs.
+    signal.alarm(LIMIT)
+    structure = to_json(discover(Path(project)))
+    content = json.dumps({"fingerprint": fingerprint, "structure": structure})
+    write(Path(file), content.encode())
+
+
+def _read(project: Path, env: str | None, sources: list[str]) -> Structure:
+    """Return the structure; as soon as it is known, what it is read from is in `sources`."""
     from kedro.framework.project import settings, validate_settings
     from kedro.framework.startup import bootstrap_project
     from kedro.io import CatalogConfigResolver, DataCatalog
 
     metadata = bootstrap_project(project)
+    sources[0] = relative(metadata.source_dir, project)
     validate_settings()
+    sources[1] = settings.CONF_SOURCE
     loader = settings.CONFIG_LOADER_CLASS(
         conf_source=str(project / settings.CONF_SOURCE),
         env=env,
@@ -82,57 +108,38 @@ def _read(project: Path, env: str | None) -> Structure:
         for name in (*node.inputs, *node.outputs)
         if not is_parameter(name)
     }
-    datasets = {name: dataset_of(name, resolver, project) for name in sorted(names)}
-    settings_, wrong = _settings(
-        loader, project, metadata.package_name, pipelines, datasets, bool(broken)
-    )
+    said, file = _settings(loader, project)
     return Structure(
         package_name=metadata.package_name,
         project_name=metadata.project_name,
         env=env or "",
         pipelines=pipelines,
-        datasets=datasets,
+        datasets={name: dataset_of(name, resolver, project) for name in sorted(names)},
         parameters=parameters,
         left_out=left_out,
         no_credentials=_no_credentials(written, loader),
         libraries=_libraries(metadata.source_dir, names, resolver),
-        settings=settings_,
-        sources=(relative(metadata.source_dir, project), settings.CONF_SOURCE, "pyproject.toml"),
-        problems=(*broken, *wrong),
+        settings=said,
+        settings_file=file,
+        sources=tuple(sources),
+        problems=broken,
     )
 
 
-def _settings(
-    loader: Any,
-    project: Path,
-    package: str,
-    pipelines: Sequence[Pipeline],
-    datasets: Mapping[str, Dataset],
-    some_missing: bool,
-) -> tuple[Mapping[str, Any] | None, list[str]]:
-    """Return what `airflow.yml` says and what is wrong with it.
+def _settings(loader: Any, project: Path) -> tuple[Any, str]:
+    """Return what `airflow.yml` says, as JSON data, and which files say it.
 
     Where kedro-airflow's users keep it: `airflow*` in an environment's folder, or in a folder
     `airflow` there.
     """
     loader.config_patterns.setdefault("airflow", ["airflow*", "airflow/**"])
-    raw = _section(loader, "airflow")
-    if not raw:
-        return {}, []
     folders = [Path(loader.conf_source) / name for name in (loader.base_env, loader.env) if name]
     files = [relative(file, project) for folder in folders for file in folder.glob("airflow*.y*ml")]
-    ids = {pipeline.name: dag_id(package, pipeline.name) for pipeline in pipelines}
-    lasting = {
-        untranscoded(name)
-        for pipeline in pipelines
-        for node in pipeline.nodes
-        for name in node.outputs
-        if datasets[name].persistent and not datasets[name].of_one_run
-    }
-    source = " or ".join(files) or "airflow.yml"
-    # What names a pipeline that could not be read is not wrong.
-    wrong = [] if some_missing else problems(raw, pipelines, source, ids, lasting)
-    return (None if wrong else normalise(raw)), [f"  {text}" for text in wrong]
+    said = _section(loader, "airflow")
+    try:
+        return plain(said), " or ".join(files) or "airflow.yml"
+    except ValueError as error:
+        raise ConfigurationError("airflow", "cannot be used") from error
 
 
 def _libraries(source: Path, names: Iterable[str], resolver: Any) -> tuple[str, ...]:

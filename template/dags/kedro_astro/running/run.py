@@ -2,58 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
+import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from kedro_astro.errors import of_permission
-from kedro_astro.planning.grouping import airflow_id
 from kedro_astro.project import kedro_env, prepare_kedro
-
-PIPELINE_HOOKS = ("before_pipeline_run", "after_pipeline_run")
-"""Kedro's hooks that it fires once in each session, so in each task."""
-
-
-@dataclass(frozen=True)
-class Session:
-    """What one Kedro session runs; JSON can hold all of it.
-
-    Attributes:
-        project: the folder that holds `pyproject.toml`.
-        pipeline: the registered pipeline that the nodes are of.
-        load: a pipeline that Kedro can load by itself and that has the nodes; empty if the registry
-            has to be loaded as it is written.
-        nodes: names of the nodes to run; if there are none, the hooks are fired for the whole
-            pipeline and nothing is run.
-        run_id: the version that versioned datasets are saved under.
-        hooks: those of `PIPELINE_HOOKS` that are fired.
-        load_versions: by dataset, if not the latest.
-        runtime_params: nested, as Kedro takes them.
-    """
-
-    project: str
-    pipeline: str
-    load: str
-    nodes: tuple[str, ...]
-    run_id: str
-    hooks: tuple[str, ...] = PIPELINE_HOOKS
-    load_versions: Mapping[str, str] = field(default_factory=dict)
-    runtime_params: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Session:
-        """Return the session that was written as JSON, which has lists for tuples."""
-        lists = {name: tuple(data[name]) for name in ("nodes", "hooks") if name in data}
-        return cls(**{**data, **lists})
+from kedro_astro.running.protocol import Speaker
+from kedro_astro.running.session import Session
+from kedro_astro.structure import PIPELINE_HOOKS
 
 
-def run(session: Session, mask: Callable[[str], None] = lambda secret: None) -> None:
+def run(session: Session, mask: Callable[[str], None]) -> None:
     """Run some nodes of a registered pipeline in this process.
 
     Args:
@@ -143,29 +108,40 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def version_of_run(due: datetime, pipeline: str = "__default__", try_number: int = 1) -> str:
-    """Return the Kedro version for a DAG run, in the form of Kedro's own timestamps (UTC, ms).
+def main(level: str, output: str = "") -> None:
+    """Be a process of a session's own: `python -m kedro_astro run LEVEL [private]`.
 
-    Two pipelines that save the same dataset may be due at the same moment, so the pipeline's name
-    follows, but for the whole project's. A second try of a task must not save over what the first
-    one left, so it gets a suffix that sorts behind the first try and before every later run.
-
-    Args:
-        due: when the run was due: the moment of a manual run, the end of a scheduled interval.
-        pipeline: the registered name.
-        try_number: 1 for the first try.
-    """
-    moment = due.astimezone(timezone.utc).strftime("%Y-%m-%dT%H.%M.%S.%f")[:-3] + "Z"
-    label = "" if pipeline == "__default__" else f"-{airflow_id(pipeline)}"
-    return moment + label + ("" if try_number == 1 else f"-try{try_number:03}")
-
-
-def folder_of_run(due: datetime, dag_id: str, run_id: str) -> str:
-    """Return the name of a folder that no other DAG run has and all tasks of this one know.
+    The session's JSON is the first line of standard input. `Speaker` says on standard output what
+    the session logs and how it ends. The process ends when its standard input does: then nobody is
+    left who could end it.
 
     Args:
-        due: when the run was due, so that the folders sort by it.
-        dag_id, run_id: what makes the run unique in Airflow.
+        level: number of the least level of what is logged.
+        output: `private` if the process that started this one is all that reads its output. Then
+            the project's secrets are said there, to be masked. Whatever else reads it may keep it,
+            as a container's log is kept: it is never told a secret, so a place of that kind has to
+            mask them here, before they are written.
+
+    Raises:
+        SystemExit: with status 1, if the session fails.
     """
-    digest = hashlib.sha256(f"{dag_id}\n{run_id}".encode()).hexdigest()[:8]
-    return f"{version_of_run(due)}-{digest}"
+    # The nodes find standard input empty, and nothing that they start can hold it open.
+    received = os.fdopen(os.dup(0), "rb")
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    session = Session.from_json(received.readline())
+    threading.Thread(target=_end_with, args=[received.fileno()], daemon=True).start()
+    speaker = Speaker()
+    speaker.take_logs(int(level))
+    try:
+        run(session, speaker.mask if output == "private" else lambda secret: None)
+    except BaseException as error:
+        speaker.ended(f"{type(error).__name__}: {error}", traceback.format_exc().strip())
+        raise SystemExit(1) from None
+    speaker.ended()
+
+
+def _end_with(fd: int) -> None:
+    """End this process when there is nothing more to read."""
+    os.read(fd, 1)
+    os._exit(1)

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import copier
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
+DAGS = ["penguins", "penguins.data_processing", "penguins.data_science", "penguins.reporting"]
+"""Of the example, called Penguins."""
 
 
 def scaffold(destination: Path, **answers: object) -> Path:
@@ -71,6 +73,29 @@ def add_numbers(project: Path) -> None:
     (folder / "__init__.py").write_text(NUMBERS)
     (project / "conf/base/catalog.yml").write_text(CATALOG)
     (project / "conf/base/parameters.yml").write_text("number: 21\n")
+
+
+def add_pipeline(project: Path, name: str, body: str) -> Path:
+    """Write a pipeline folder, as `kedro pipeline create` and an editor would; return its nodes."""
+    folder = project / "src/penguins/pipelines" / name
+    folder.mkdir()
+    nodes = folder / "nodes.py"
+    nodes.write_text(f"def {name}(penguins):\n    {body}\n")
+    (folder / "pipeline.py").write_text(
+        "from kedro.pipeline import node, pipeline\n"
+        f"from .nodes import {name}\n"
+        "def create_pipeline(**kwargs):\n"
+        f"    first = node({name}, 'penguins', '{name}_result', name='{name}_node')\n"
+        f"    second = node(repr, '{name}_result', '{name}_text', name='{name}_text_node')\n"
+        "    return pipeline([first, second])\n"
+    )
+    (folder / "__init__.py").write_text("from .pipeline import create_pipeline\n")
+    return nodes
+
+
+def append(file: Path, text: str) -> None:
+    """Add a text to the end of a file."""
+    file.write_text(file.read_text() + text)
 
 
 class Releases:

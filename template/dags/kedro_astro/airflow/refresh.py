@@ -1,0 +1,207 @@
+"""A project read anew: one at a time, in a process of its own, and accepted by Airflow."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+from kedro_astro.airflow.manifest import NAME, Manifest, fingerprint_of, kept_at, to_bytes
+from kedro_astro.airflow.verdict import Refusal, judge
+from kedro_astro.errors import CacheError, RefusedDagError
+from kedro_astro.planning.blueprint import Blueprint, blueprints
+from kedro_astro.planning.plan import wrong_settings
+from kedro_astro.project import cache_folder, command, own_python, write
+from kedro_astro.settings import must_be
+from kedro_astro.structure import SOURCES, Structure, from_json, nothing
+
+
+def refresh(project: Path, patience: float | None) -> Manifest:
+    """Have the project read if it has changed, and return its manifest.
+
+    Where files of the cache cannot be read or written, the last good DAGs stay and `problems` says
+    why.
+
+    Args:
+        project: the folder that holds `pyproject.toml`.
+        patience: seconds to wait, forever if None.
+    """
+    path = cache_folder(project) / NAME
+    end = None if patience is None else time.monotonic() + patience
+    try:
+        with path.with_name("lock").open("a+") as lock:
+            if not _acquire(lock, project, path, end):
+                return _last(path)
+            # Somebody else may have read the project while we waited.
+            kept = kept_at(path)
+            if kept and kept.fresh(project):
+                return kept
+            read = _read(project, path, kept, lock, end)
+            return _written(path, _accepted(*read, kept, project)) if read else _last(path)
+    except OSError as error:
+        last = kept_at(path) or Manifest(to_bytes(nothing("")))
+        last.problems = (f"  {CacheError(path, error)}",)
+        return last
+
+
+def _last(path: Path) -> Manifest:
+    """Return the last manifest while a newer state is being read."""
+    return kept_at(path, still_reading=True) or Manifest(to_bytes(nothing("")), still_reading=True)
+
+
+def _written(path: Path, content: bytes) -> Manifest:
+    manifest = Manifest(content)
+    try:
+        write(path, content)
+    except OSError as error:
+        manifest.problems += (f"  {CacheError(path, error)}",)
+    return manifest
+
+
+def compile(project: Path, path: Path) -> Manifest:
+    """Read the project, whatever is known of it already, and write its manifest to a file.
+
+    Args:
+        project: the folder that holds `pyproject.toml`.
+        path: is replaced; with problems it is not written, and not left.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name("lock").open("a+") as lock:
+        structure, fingerprint = _read(project, path, None, lock, None)  # type: ignore[misc]
+    manifest = Manifest(_accepted(structure, fingerprint, None, project))
+    if not manifest.problems:
+        write(path, manifest.content)
+    return manifest
+
+
+def _acquire(lock: IO[str], project: Path, path: Path, end: float | None) -> bool:
+    """Take the lock that a reading holds, waiting for it until `end`; return whether we have it.
+
+    A reading of what is no longer there, such as of an import that hung and is mended, is ended.
+    """
+    looked = False
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if end is not None and time.monotonic() > end:
+                return False
+        if not looked:
+            looked = True
+            lock.seek(0)
+            pid, _, of = lock.read().partition(" ")
+            if of and of != fingerprint_of(project, _sources(kept_at(path))):
+                with suppress(ProcessLookupError):
+                    os.killpg(int(pid), signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def _sources(kept: Manifest | None) -> tuple[str, ...]:
+    return kept.sources if kept else SOURCES
+
+
+def _read(
+    project: Path, path: Path, kept: Manifest | None, lock: IO[str], end: float | None
+) -> tuple[Structure, str] | None:
+    """Return the project's structure and the fingerprint of what it is of; None if the process that
+    reads it is still at it at `end`.
+
+    That process holds the lock, and it goes on if we are stopped, as Airflow stops a DAG file that
+    takes too long: the next one to ask finds what it has left.
+    """
+    # Taken before the reading: an edit made meanwhile makes the manifest stale, not wrong.
+    fingerprint = fingerprint_of(project, _sources(kept))
+    file, log = path.with_name("structure.json"), path.with_name("reading.log")
+    structure = _left(file, fingerprint)
+    if structure is None:
+        with log.open("w") as output:
+            child = subprocess.Popen(
+                command(
+                    own_python() or sys.executable, "read", str(project), str(file), fingerprint
+                ),
+                cwd=project,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=[lock.fileno()],
+                start_new_session=True,
+            )
+        _note(lock, f"{child.pid} {fingerprint}")
+        try:
+            status = child.wait(None if end is None else max(0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return None
+        _note(lock, "")
+        structure = _left(file, fingerprint)
+        if structure is None:
+            last = "\n    ".join(log.read_text(errors="replace").strip().splitlines()[-3:])
+            problem = f"  The process that read the project ended with status {status}.\n    {last}"
+            structure = replace(nothing(problem), sources=_sources(kept))
+    if structure.sources != _sources(kept):
+        fingerprint = fingerprint_of(project, structure.sources)
+    return structure, fingerprint
+
+
+def _note(lock: IO[str], text: str) -> None:
+    """Write into the lock's file who reads what."""
+    lock.truncate(0)
+    lock.write(text)
+    lock.flush()
+
+
+def _left(file: Path, fingerprint: str) -> Structure | None:
+    """Return the structure that a reading has left, if it is of this fingerprint."""
+    try:
+        found = json.loads(file.read_bytes())
+        return from_json(found["structure"]) if found["fingerprint"] == fingerprint else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _accepted(
+    structure: Structure, fingerprint: str, kept: Manifest | None, project: Path
+) -> bytes:
+    """Return the manifest of a structure: of each pipeline the DAG that Airflow takes, or else the
+    last that it took, if need be without its schedule."""
+    wrong = wrong_settings(structure)
+    if wrong:
+        structure = replace(structure, settings=kept.structure().settings if kept else None)
+    made, refused = blueprints(structure)
+    trials = {blueprint["pipeline"]: [blueprint] for blueprint in made}
+    here = {pipeline.name for pipeline in structure.pipelines}
+    for last in kept.blueprints() if kept else ():
+        name = last["pipeline"]
+        if name in trials or name in refused or (structure.problems and name not in here):
+            trials.setdefault(name, []).extend([last, {**last, "schedule": None}])
+    taken: dict[str, Blueprint] = {}
+    while trials:
+        verdicts = judge([tried[0] for tried in trials.values()], project)
+        for name, (blueprint, refusal) in zip(list(trials), verdicts, strict=True):
+            _, *others = trials.pop(name)
+            if blueprint:
+                taken.setdefault(blueprint["dag_id"], blueprint)
+            if refusal:
+                refused.setdefault(name, str(_refusal(name, refusal, structure)))
+            if refusal and others:
+                trials[name] = others
+    problems = [*structure.problems, *(f"  {text}" for text in (*wrong, *refused.values()))]
+    in_order = sorted(taken.values(), key=lambda blueprint: blueprint["pipeline"])
+    return to_bytes(structure, in_order, problems, fingerprint)
+
+
+def _refusal(pipeline: str, why: Refusal, structure: Structure) -> RefusedDagError:
+    allowed = {key: (value, must_be(key)) for key, value in why["keys"].items()}
+    return RefusedDagError(pipeline, why["reason"], structure.settings_file, allowed)
