@@ -31,7 +31,7 @@ def template(tmp_path: Path) -> Releases:
 def next_release(template: Releases, tag: str = "0.2.0") -> None:
     """Release a version that changes, adds and removes files of every kind."""
     template.edit("template/Dockerfile.jinja", "# Kedro's pipelines", "# All of Kedro's pipelines")
-    template.edit(f"{SHIM}/plan.py", "", "\n# next version\n")
+    template.edit(f"{SHIM}/planning/plan.py", "", "\n# next version\n")
     template.edit("template/.dockerignore", "logs\n", "logs\ntmp\n")
     template.edit("template/src/{{ package_name }}/settings.py", "", "# a newer seed\n")
     (template.path / "template/new_file.txt.jinja").write_text("new in {{ project_name }}\n")
@@ -249,7 +249,9 @@ def test_a_changed_shim_is_noticed_and_one_command_repairs_it(
     template: Releases, tmp_path: Path
 ) -> None:
     project = template.copy(tmp_path / "p", **PENGUINS)
-    plan, ui = (project / "dags/kedro_astro" / name for name in ("plan.py", "ui.py"))
+    plan, ui = (
+        project / "dags/kedro_astro" / name for name in ("planning/plan.py", "planning/ui.py")
+    )
     loader = project / "dags/kedro_dags.py"
     loader.write_text(loader.read_text() + "# mine\n")
     before = tree(project)
@@ -263,7 +265,7 @@ def test_a_changed_shim_is_noticed_and_one_command_repairs_it(
     next_release(template)  # It is not to be brought in by a repair.
 
     said = check(project)
-    assert "is not as the template wrote it (plan.py)" in said
+    assert "is not as the template wrote it (planning/plan.py)" in said
     (command,) = (line.strip() for line in said.splitlines() if "copier recopy" in line)
     assert command.endswith(REPAIR)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

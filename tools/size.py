@@ -28,8 +28,9 @@ NO_CODE = {
     *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE),
     *(tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER),
 }
+PARSE = "import sys; sys.path.insert(0, 'dags'); import kedro_dags"
 IMPORTED = """
-print(json.dumps([m.__file__ for n, m in sys.modules.items() if n.partition(".")[0] == "kedro_astro"]))
+print(json.dumps([m.__file__ for n, m in sys.modules.items() if n.split(".")[0] == "kedro_astro"]))
 """
 
 
@@ -52,11 +53,10 @@ def main() -> int:
     print(f"{sum(lines.values()):6}  in all")
     found = [("the shim", sum(lines.values()), ALL), ("a worker", sum(worker.values()), WORKER)]
     found += [(str(file), count, MODULE) for file, count in lines.items()]
-    too_much = [
-        f"{what} has {count} lines, {most} at most" for what, count, most in found if count > most
-    ]
-    print(*too_much, sep="\n", end="\n" if too_much else "")
-    return bool(too_much)
+    too_much = [(what, count, most) for what, count, most in found if count > most]
+    for what, count, most in too_much:
+        print(f"{what} has {count} lines of code, and may have {most}")
+    return 1 if too_much else 0
 
 
 def code_lines(source: str) -> int:
@@ -81,9 +81,8 @@ def imported_by_a_worker(folder: Path) -> list[Path]:
     add_numbers(project)
     dag_id = "small.sums"
     env = {"AIRFLOW_HOME": str(folder / "airflow"), "_AIRFLOW_PARSING_CONTEXT_DAG_ID": dag_id}
-    command = python("-W", "ignore", "-c", RUN_TASKS + IMPORTED, dag_id)
-    for _ in ("makes the manifest", "finds it"):
-        said = succeed(command, project, env)
+    succeed(python("-W", "ignore", "-c", PARSE), project, env)
+    said = succeed(python("-W", "ignore", "-c", RUN_TASKS + IMPORTED, dag_id), project, env)
     shim = project / "dags/kedro_astro"
     return [Path(os.path.relpath(file, shim)) for file in json.loads(said.splitlines()[-1])]
 
