@@ -8,7 +8,7 @@ UV = $(or $(shell command -v uv),.uv/bin/uv)
 LOCK = $(UV) pip compile --quiet --universal --upgrade --no-annotate --no-header --python-version 3.10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-oldest bench lint lock docs setup clean
+.PHONY: help demo test test-fast test-oldest bench lint size lock docs setup clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -31,11 +31,15 @@ bench:  ## measure what the README claims under "How fast it is"; the results ar
 	@$(PYTHON) tools/bootstrap.py bench
 	@$(BENCH)/bin/python shim/benchmarks
 
-lint: setup  ## ruff, mypy, and whether the shim's checksums are true
+lint: setup  ## ruff, mypy, who imports whom in the shim, and whether its checksums are true
 	$(BIN)/python tools/checksums.py
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	PYTHONPATH=shim/src $(BIN)/lint-imports --no-cache --no-logo
+
+size: setup  ## how many lines of code the shim has; fails where they are too many
+	@$(BIN)/python tools/size.py
 
 lock: setup  ## choose the newest versions that work and pin them in constraints*.txt
 	$(LOCK) --group pyproject.toml:bench --output-file constraints.txt

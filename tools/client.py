@@ -92,7 +92,7 @@ class Client(Airflow):
         """Wait until a DAG run has ended and return its state, `success` or `failed`."""
 
         def state() -> str | None:
-            found: str = self.run(dag_id, run_id).state
+            found = self.run(dag_id, run_id).state.value
             return found if found in FINISHED else None
 
         return self.wait_for(f"the end of {dag_id} {run_id}", state, seconds) or ""

@@ -113,7 +113,7 @@ def watch(airflow: Client, dag_id: str, run_id: str, console: Console) -> str:
 
         def look() -> str | None:
             live.update(task_table(airflow.task_instances(dag_id, run_id), {}))
-            state: str = airflow.run(dag_id, run_id).state
+            state = airflow.run(dag_id, run_id).state.value
             return state if state in FINISHED else None
 
         return airflow.wait_for(f"the end of {run_id}", look, 300) or ""
@@ -127,7 +127,7 @@ def task_table(
     for title in ("Task", "State", "Seconds", "Saved", "Where"):
         table.add_column(title, overflow="fold")
     for task in instances:
-        state = str(task.state or "waiting")
+        state = task.state.value if task.state else "waiting"
         seconds = f"{task.duration:7.1f}" if task.duration else ""
         first = (escape(task.task_id), f"[{COLORS.get(state, 'dim')}]{state}[/]", seconds)
         datasets = saved.get(task.task_id) or {"": {"location": "", "version": None}}
