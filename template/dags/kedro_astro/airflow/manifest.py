@@ -192,26 +192,14 @@ def _stats(path: str) -> list[tuple[str, object, object]]:
     Hidden files, caches and links to folders are passed over. What cannot be looked at is a fact
     like others, and becomes another when it can be.
     """
+    if not os.path.isdir(path):
+        return [_stat(path)]
+    unseen: list[OSError] = []
     found = []
-    folders = [path]
-    while folders:
-        folder = folders.pop()
-        try:
-            entries = list(os.scandir(folder))
-        except OSError:
-            found.append(_stat(folder))
-            continue
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name == "__pycache__":
-                continue
-            try:
-                is_folder = entry.is_dir(follow_symlinks=False)
-            except OSError:
-                is_folder = False
-            if is_folder:
-                folders.append(entry.path)
-            elif not (entry.is_symlink() and os.path.isdir(entry.path)):
-                found.append(_stat(entry.path))
+    for folder, folders, files in os.walk(path, onerror=unseen.append):
+        folders[:] = [name for name in folders if name[0] != "." and name != "__pycache__"]
+        found += [_stat(f"{folder}/{name}") for name in files if name[0] != "."]
+    found += [(str(error.filename), error.errno, None) for error in unseen]
     return sorted(found, key=lambda fact: fact[0])
 
 

@@ -7,10 +7,10 @@ fork.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
-import select
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
@@ -60,40 +60,29 @@ def judge(blueprints: Sequence[Blueprint], project: Path) -> list[Verdict]:
 
 def _in_fork(blueprints: Sequence[Blueprint], project: Path) -> list[Verdict]:
     """Return the verdicts on the first blueprints, up to one that ends the process or hangs."""
-    reading, writing = os.pipe()
+    ours, theirs = multiprocessing.Pipe(duplex=False)
     child = os.fork()
     if child == 0:
         try:
-            os.close(reading)
-            with os.fdopen(writing, "w") as output:
-                for blueprint in blueprints:
-                    output.write(json.dumps(_judge(blueprint, project)) + "\n")
-                    output.flush()
+            for blueprint in blueprints:
+                theirs.send(_judge(blueprint, project))
         finally:
             os._exit(0)
-    os.close(writing)
+    theirs.close()
+    found: list[Verdict] = []
+    what = f"it takes longer than {EACH:.0f} seconds"
     try:
-        lines = list(_lines(reading, len(blueprints)))
+        while len(found) < len(blueprints) and ours.poll(EACH):
+            found.append(ours.recv())
+    except EOFError:
+        what = "it ends the process"
     finally:
-        os.close(reading)
         os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-    found = [Verdict(*json.loads(line)) for line in lines]
+        os.waitpid(child, 0)
     if len(found) < len(blueprints):
-        hangs = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        what = f"it takes longer than {EACH:.0f} seconds" if hangs else "it ends the process"
         said = {"schedule": blueprints[len(found)]["schedule"]}
         found.append(Verdict(None, Refusal(reason=what, keys=said)))
     return found
-
-
-def _lines(pipe: int, most: int) -> Iterator[bytes]:
-    """Yield the lines of a pipe, until it ends or nothing comes for `EACH` seconds."""
-    rest = b""
-    while most and select.select([pipe], [], [], EACH)[0] and (more := os.read(pipe, 1 << 20)):
-        *lines, rest = (rest + more).split(b"\n")
-        most -= len(lines)
-        yield from lines
 
 
 def _judge(blueprint: Blueprint, project: Path) -> Verdict:
