@@ -155,3 +155,13 @@ callback = callbacks[0] if isinstance(callbacks, list) else callbacks
 print(json.dumps([before, callback({"what": "it failed"})]))
 """
     assert parse(project, then) == [False, "it failed"]
+
+
+@pytest.mark.parametrize("section", ["sales", "whole_project"])
+def test_an_id_that_another_dag_has_is_refused(make_project: MakeProject, section: str) -> None:
+    other = {"sales": "shop", "whole_project": "shop.sales"}[section]
+    project = with_settings(make_project, f"{section}: {{dag_id: {other}}}")
+    manifest = read(project)
+    assert manifest.dag_ids == (other,)
+    (problem,) = manifest.problems
+    assert f"its DAG would be called {other}" in problem and "give one a `dag_id`" in problem

@@ -163,27 +163,12 @@ def test_a_pipeline_with_the_name_of_a_section_is_ambiguous(name: str) -> None:
     pipelines = (Pipeline("__default__", ()), Pipeline(name, ()))
 
     def said(raw: object) -> list[str]:
-        return wrong_names(read(raw, SOURCE)[0], pipelines, SOURCE, {}, ())
+        return wrong_names(read(raw, SOURCE)[0], pipelines, SOURCE, ())
 
     assert said({}) == []
     (problem,) = said({name: {}})
     assert f"{name} is both" in problem
     assert "another name" in problem
-
-
-def test_two_dags_cannot_have_one_id() -> None:
-    raw: dict[str, Any] = {"data_science": {"dag_id": "x"}, "data_processing": {"dag_id": "x"}}
-    first, second = wrong(raw)
-    assert "data_processing.dag_id is x" in first
-    assert "pipeline data_science" in first
-    assert "data_science.dag_id is x" in second
-    assert wrong({**raw, "pipelines": {"exclude": ["data_science"]}}) == []
-
-
-def test_an_id_cannot_be_the_one_that_another_pipeline_has_by_itself() -> None:
-    (problem,) = wrong({WHOLE_PROJECT: {"dag_id": "shop.data_science"}})
-    assert "whole_project.dag_id is shop.data_science" in problem
-    assert wrong({WHOLE_PROJECT: {"dag_id": "shop"}}) == []
 
 
 def test_each_key_says_what_it_must_be() -> None:

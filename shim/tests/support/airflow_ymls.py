@@ -84,8 +84,7 @@ ACCEPTED: list[dict[str, Any]] = [
 def wrong(raw: object) -> list[str]:
     """All that is said of a file."""
     file, found = read(raw, SOURCE)
-    ids = {pipeline.name: f"shop.{pipeline.name}" for pipeline in PIPELINES}
-    return found + wrong_names(file, PIPELINES, SOURCE, ids, LASTING)
+    return found + wrong_names(file, PIPELINES, SOURCE, LASTING)
 
 
 def settings(raw: object, pipeline: str = "p") -> Settings:

@@ -114,7 +114,6 @@ def wrong_settings(structure: Structure) -> list[str]:
         # What names a pipeline that could not be read is not wrong.
         return wrong
     pipelines, datasets = structure.pipelines, structure.datasets
-    ids = {pipeline.name: dag_id(structure.package_name, pipeline.name) for pipeline in pipelines}
     lasting = {
         untranscoded(name)
         for pipeline in pipelines
@@ -122,7 +121,7 @@ def wrong_settings(structure: Structure) -> list[str]:
         for name in node.outputs
         if datasets[name].persistent and not datasets[name].of_one_run
     }
-    return wrong + wrong_names(file, pipelines, structure.settings_file, ids, lasting)
+    return wrong + wrong_names(file, pipelines, structure.settings_file, lasting)
 
 
 def shared_by_runs(planned: Sequence[Task], datasets: Mapping[str, Dataset]) -> list[str]:

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from kedro_astro.errors import choice, label, listed, shown
+from kedro_astro.errors import choice, label, shown
 from kedro_astro.settings.models import WHOLE_PROJECT, AirflowYml, OnAssets, groups, said
 from kedro_astro.settings.models import section_name as section_of
-from kedro_astro.settings.use import namespaces_of, over, selected
+from kedro_astro.settings.use import namespaces_of, over
 from kedro_astro.structure import Pipeline, untranscoded
 
 
@@ -17,17 +17,15 @@ def wrong_names(
     file: AirflowYml,
     pipelines: Sequence[Pipeline],
     source: str,
-    ids: Mapping[str, str],
     lasting: Collection[str],
 ) -> list[str]:
-    """Return a sentence for each name that names nothing, or two things.
+    """Return a sentence for each name that names nothing.
 
     Args:
         file: as `read` returns it.
         pipelines: all that are registered. If some could not be read, do not ask: they would be
             reported as unknown.
         source: the file to name, such as `conf/base/airflow.yml`.
-        ids: by pipeline, the id of its DAG unless its section says another.
         lasting: the datasets that a run leaves for others, which can be waited for.
     """
     names = [pipeline.name for pipeline in pipelines]
@@ -39,7 +37,7 @@ def wrong_names(
         found += _wrong_in(own, [pipeline], section)
         place = section if "schedule" in own else "default"
         found += _wrong_assets(over(default, own).get("schedule"), pipeline, place, lasting)
-    found += [*_wrong_patterns(file, names), *_same_ids(file, selected(file, names), ids)]
+    found += _wrong_patterns(file, names)
     return [f"{source}: {text}" for text in dict.fromkeys(found)]
 
 
@@ -106,14 +104,3 @@ def _wrong_patterns(file: AirflowYml, pipelines: Collection[str]) -> Iterator[st
             if not any(fnmatchcase(name, pattern) for name in pipelines):
                 what = f"pipelines.{key}: {shown(pattern)} matches no registered pipeline."
                 yield f"{what} {choice(pattern, pipelines)}"
-
-
-def _same_ids(file: AirflowYml, chosen: Sequence[str], ids: Mapping[str, str]) -> Iterator[str]:
-    own = {name: said(file.sections().get(section_of(name))).get("dag_id") for name in chosen}
-    for name in chosen:
-        others = [other for other in chosen if (own[other] or ids.get(other)) == own[name]]
-        if own[name] and others != [name]:
-            yield (
-                f"{section_of(name)}.dag_id is {own[name]}, which is also the id of the pipeline "
-                f"{listed(sorted({*others} - {name}))}. Give each DAG an id of its own."
-            )
