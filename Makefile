@@ -18,7 +18,7 @@ demo: setup  ## scaffold a project into build/demo and run it on a real Airflow;
 
 test: test-fast test-oldest  ## lint, types and all tests
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "slow and not ($(ALONE))"
-	$(BIN)/python -m pytest -m "$(ALONE)"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "$(ALONE)"
 
 test-fast: lint  ## the tests that need no Airflow running, no Docker, no browser and little time
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not (slow or $(ALONE))"

@@ -1,9 +1,27 @@
 """Fixtures that several test files share."""
 
+import os
 from pathlib import Path
 
 import pytest
 from scaffold import python, scaffold, succeed
+
+ALONE = ("e2e", "docker", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the tests that share an Airflow or an image run in one process."""
+    here = Path(__file__).parent
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ALONE):
+            shared = item.path if item.path.parent == here else item.path.parent
+            item.add_marker(pytest.mark.xdist_group(shared.name))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def mypys_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Have mypy read a library once for all projects that are scaffolded."""
+    os.environ.setdefault("MYPY_CACHE_DIR", str(tmp_path_factory.mktemp("mypy")))
 
 
 @pytest.fixture(scope="session")

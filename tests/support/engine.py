@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import yaml
 from scaffold import ROOT, run, succeed
 
 RUNTIME = ROOT / "tests/runtime"
@@ -99,6 +101,14 @@ def _provide(tag: str, folder: Path, more: Mapping[str, Path]) -> None:
     """
     if os.environ.get("KEDRO_ASTRO_RUNTIME") == "real":
         return
+    (ROOT / "build").mkdir(exist_ok=True)
+    with (ROOT / "build/images.lock").open("w") as lock:
+        # Whoever needs the image while another process makes it waits for that.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _make(tag, folder, more)
+
+
+def _make(tag: str, folder: Path, more: Mapping[str, Path]) -> None:
     more = {CERTIFICATES.name: CERTIFICATES, **more}
     sources = [*sorted(folder.iterdir()), *more.values()]
     state = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()
@@ -130,3 +140,11 @@ def _provide_debian() -> None:
         archive = Path(folder, "root.tar")
         succeed(["tar", "--directory", root, "--create", "--file", archive, "."], ROOT)
         succeed(["docker", "import", archive, DEBIAN], ROOT)
+
+
+if __name__ == "__main__":
+    # CI makes them while the tests run that need none.
+    runtime = yaml.safe_load((ROOT / "copier.yml").read_text())["runtime"]["default"]
+    provide_runtime(runtime)
+    provide_runtime(f"{runtime}-base")
+    provide_postgres()
