@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import signal
 import subprocess
@@ -35,26 +36,22 @@ def refresh(project: Path, patience: float | None) -> Manifest:
         patience: seconds to wait, forever if None.
     """
     path = cache_folder(project) / NAME
-    end = None if patience is None else time.monotonic() + patience
+    end = time.monotonic() + (math.inf if patience is None else patience)
+    problems: tuple[str, ...] = ()
     try:
         with path.with_name("lock").open("a+") as lock:
-            if not _acquire(lock, project, path, end):
-                return _last(path)
-            # Somebody else may have read the project while we waited.
-            kept = kept_at(path)
-            if kept and kept.fresh(project):
-                return kept
-            read = _read(project, path, kept, lock, end)
-            return _written(path, _accepted(*read, kept, project)) if read else _last(path)
+            if _acquire(lock, project, path, end):
+                # Somebody else may have read the project while we waited.
+                kept = kept_at(path)
+                if kept and kept.fresh(project):
+                    return kept
+                if read := _read(project, path, kept, lock, end):
+                    return _written(path, _accepted(*read, kept, project))
     except OSError as error:
-        last = kept_at(path) or Manifest(to_bytes(nothing("")))
-        last.problems = (f"  {CacheError(path, error)}",)
-        return last
-
-
-def _last(path: Path) -> Manifest:
-    """Return the last manifest while a newer state is being read."""
-    return kept_at(path, still_reading=True) or Manifest(to_bytes(nothing("")), still_reading=True)
+        problems = (f"  {CacheError(path, error)}",)
+    last = kept_at(path) or Manifest(to_bytes(nothing("")))
+    last.still_reading, last.problems = not problems, problems or last.problems
+    return last
 
 
 def _written(path: Path, content: bytes) -> Manifest:
@@ -79,34 +76,31 @@ def compile(project: Path, path: Path) -> Manifest:
     path.unlink(missing_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name("lock").open("a+") as lock:
-        structure, fingerprint = _read(project, path, None, lock, None)  # type: ignore[misc]
+        structure, fingerprint = _read(project, path, None, lock, math.inf)  # type: ignore[misc]
     manifest = Manifest(_accepted(structure, fingerprint, None, project))
     if not manifest.problems:
         write(path, manifest.content)
     return manifest
 
 
-def _acquire(lock: IO[str], project: Path, path: Path, end: float | None) -> bool:
+def _acquire(lock: IO[str], project: Path, path: Path, end: float) -> bool:
     """Take the lock that a reading holds, waiting for it until `end`; return whether we have it.
 
     A reading of what is no longer there, such as of an import that hung and is mended, is ended.
     """
-    looked = False
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
-            if end is not None and time.monotonic() > end:
+            if time.monotonic() > end:
                 return False
-        if not looked:
-            looked = True
-            lock.seek(0)
-            pid, _, of = lock.read().partition(" ")
-            if of and of != fingerprint_of(project, _sources(kept_at(path))):
-                with suppress(ProcessLookupError):
-                    os.killpg(int(pid), signal.SIGKILL)
-        time.sleep(0.05)
+        lock.seek(0)
+        pid, _, of = lock.read().partition(" ")
+        if of and of != fingerprint_of(project, _sources(kept_at(path))):
+            with suppress(ProcessLookupError):
+                os.killpg(int(pid), signal.SIGKILL)
+        time.sleep(0.1)
 
 
 def _sources(kept: Manifest | None) -> tuple[str, ...]:
@@ -114,7 +108,7 @@ def _sources(kept: Manifest | None) -> tuple[str, ...]:
 
 
 def _read(
-    project: Path, path: Path, kept: Manifest | None, lock: IO[str], end: float | None
+    project: Path, path: Path, kept: Manifest | None, lock: IO[str], end: float
 ) -> tuple[Structure, str] | None:
     """Return the project's structure and the fingerprint of what it is of; None if the process that
     reads it is still at it at `end`.
@@ -125,13 +119,11 @@ def _read(
     # Taken before the reading: an edit made meanwhile makes the manifest stale, not wrong.
     fingerprint = fingerprint_of(project, _sources(kept))
     file, log = path.with_name("structure.json"), path.with_name("reading.log")
-    structure = _left(file, fingerprint)
-    if structure is None:
+    if not (structure := _left(file, fingerprint)):
+        python = own_python() or sys.executable
         with log.open("w") as output:
             child = subprocess.Popen(
-                command(
-                    own_python() or sys.executable, "read", str(project), str(file), fingerprint
-                ),
+                command(python, "read", str(project), str(file), fingerprint),
                 cwd=project,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -139,27 +131,21 @@ def _read(
                 pass_fds=[lock.fileno()],
                 start_new_session=True,
             )
-        _note(lock, f"{child.pid} {fingerprint}")
-        try:
-            status = child.wait(None if end is None else max(0, end - time.monotonic()))
-        except subprocess.TimeoutExpired:
+        lock.truncate(0)
+        lock.write(f"{child.pid} {fingerprint}")
+        lock.flush()
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(max(0, end - time.monotonic()))
+        if child.returncode is None:
             return None
-        _note(lock, "")
         structure = _left(file, fingerprint)
-        if structure is None:
-            last = "\n    ".join(log.read_text(errors="replace").strip().splitlines()[-3:])
-            problem = f"  The process that read the project ended with status {status}.\n    {last}"
-            structure = replace(nothing(problem), sources=_sources(kept))
+    if not structure:
+        last = "\n    ".join(log.read_text(errors="replace").strip().splitlines()[-3:])
+        what = f"The process that read the project ended with status {child.returncode}."
+        structure = nothing(f"  {what}\n    {last}", _sources(kept))
     if structure.sources != _sources(kept):
         fingerprint = fingerprint_of(project, structure.sources)
     return structure, fingerprint
-
-
-def _note(lock: IO[str], text: str) -> None:
-    """Write into the lock's file who reads what."""
-    lock.truncate(0)
-    lock.write(text)
-    lock.flush()
 
 
 def _left(file: Path, fingerprint: str) -> Structure | None:
