@@ -5,6 +5,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from signal import SIGKILL, Signals
 from typing import Any
 
 
@@ -257,3 +258,21 @@ def shown(value: object) -> str:
 _REPR = reprlib.Repr()
 _REPR.maxlevel = 3
 _REPR.maxstring = _REPR.maxother = 70
+
+
+def of_status(status: int) -> str:
+    """Return what the end of a process means that had a task's nodes to run.
+
+    Args:
+        status: of the process; minus the number of the signal that ended it.
+    """
+    if status == -SIGKILL:
+        return (
+            "The process of this task's nodes was killed (SIGKILL). If you did not stop the task, "
+            "the machine had no memory left: give the task less to hold, or a larger worker."
+        )
+    name = f"signal {Signals(-status).name}" if status < 0 else f"status {status}"
+    return (
+        f"The process of this task's nodes did not run to its end: it ended with {name}. Its last "
+        "lines may say why."
+    )
