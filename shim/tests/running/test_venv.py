@@ -57,6 +57,10 @@ def unmasked(secret: str) -> None:
     raise AssertionError("there is none")
 
 
+def let_be(end: Callable[[], None]) -> None:
+    """Let the process run as long as it does."""
+
+
 def test_what_it_logs_and_prints_arrives_with_level_and_logger(
     make_project: MakeProject, no_airflow: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -64,7 +68,7 @@ def test_what_it_logs_and_prints_arrives_with_level_and_logger(
     # Another test may have had Kedro configure this process.
     caplog.set_level(logging.INFO, "kedro")
     wanted = session(make_project, TALKS)
-    venv(wanted, unmasked, no_airflow)
+    venv(wanted, unmasked, no_airflow, let_be)
     assert total(wanted) == 42
     said = [(r.name, r.levelname, r.getMessage()) for r in caplog.records]
     for line in (
@@ -92,7 +96,7 @@ def test_secrets_are_masked_before_anything_is_said(
         masked.append(secret)
         caplog.clear()
 
-    venv(wanted, mask, no_airflow)
+    venv(wanted, mask, no_airflow, let_be)
     assert masked == [SECRET]
     assert ("task.stdout", logging.INFO, "x") in caplog.record_tuples
 
@@ -101,7 +105,7 @@ def test_an_error_is_named_and_its_traceback_logged(
     make_project: MakeProject, no_airflow: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(SessionError, match=r"^ValueError: not that$"):
-        venv(session(make_project, "raise ValueError('not that')"), unmasked, no_airflow)
+        venv(session(make_project, "raise ValueError('not that')"), unmasked, no_airflow, let_be)
     (record,) = (r for r in caplog.records if "Traceback" in r.getMessage())
     assert record.levelname == "ERROR"
     assert "in work" in record.getMessage() and record.getMessage().endswith("not that")
@@ -121,7 +125,7 @@ def test_a_process_that_ends_by_itself(
     make_project: MakeProject, no_airflow: str, body: str, says: str
 ) -> None:
     with pytest.raises(SessionError, match=says):
-        venv(session(make_project, body), unmasked, no_airflow)
+        venv(session(make_project, body), unmasked, no_airflow, let_be)
 
 
 def test_what_a_node_leaves_running_is_not_waited_for(
@@ -129,7 +133,7 @@ def test_what_a_node_leaves_running_is_not_waited_for(
 ) -> None:
     body = "pathlib.Path('pid').write_text(str(subprocess.Popen(['sleep', '600']).pid))"
     wanted = session(make_project, body.replace("'pid'", "__file__ + '.pid'"))
-    venv(wanted, unmasked, no_airflow)
+    venv(wanted, unmasked, no_airflow, let_be)
     assert total(wanted) == 42
     (pid,) = Path(wanted.project).rglob("*.pid")
     os.kill(int(pid.read_text()), signal.SIGKILL)
@@ -177,7 +181,7 @@ def test_it_ends_when_the_tasks_time_is_over(make_project: MakeProject, no_airfl
     threading.Thread(target=interrupt).start()
     try:
         with pytest.raises(TimeIsOver):
-            venv(wanted, unmasked, no_airflow)
+            venv(wanted, unmasked, no_airflow, let_be)
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert not found[0].is_running()
@@ -189,7 +193,7 @@ def test_it_ends_with_its_parent(make_project: MakeProject, no_airflow: str) -> 
     code = (
         "import sys; from kedro_astro.running.places import venv; "
         "from kedro_astro.running.session import Session; "
-        "venv(Session.from_json(sys.argv[2]), print, sys.argv[1])"
+        "venv(Session.from_json(sys.argv[2]), print, sys.argv[1], print)"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", code, no_airflow, wanted.to_json()],

@@ -7,6 +7,7 @@ import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from signal import SIGKILL, Signals
 from typing import Any
 
 
@@ -286,3 +287,21 @@ def label(name: object) -> str:
     """Return a name as it stands in a path, quoted if a path would not be clear with it."""
     plain = isinstance(name, str) and re.fullmatch(r"[\w.@-]{1,100}", name)
     return str(name) if plain else shown(name)
+
+
+def of_status(status: int) -> str:
+    """Return what the end of a process means that had a task's nodes to run.
+
+    Args:
+        status: of the process; minus the number of the signal that ended it.
+    """
+    if status == -SIGKILL:
+        return (
+            "The process of this task's nodes was killed (SIGKILL). If you did not stop the task, "
+            "the machine had no memory left: give the task less to hold, or a larger worker."
+        )
+    name = f"signal {Signals(-status).name}" if status < 0 else f"status {status}"
+    return (
+        f"The process of this task's nodes did not run to its end: it ended with {name}. Its last "
+        "lines may say why."
+    )

@@ -9,19 +9,18 @@ from __future__ import annotations
 import logging
 import os
 import selectors
-import signal
-import subprocess
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from subprocess import PIPE, Popen
 
-from kedro_astro.errors import SessionError
+from kedro_astro.errors import SessionError, of_status
 from kedro_astro.project import command
-from kedro_astro.running.protocol import Listener, printed_on, write
+from kedro_astro.running.protocol import Listener, write
 from kedro_astro.running.run import run
 from kedro_astro.running.session import Session
 
 Mask = Callable[[str], None]
+OnStart = Callable[[Callable[[], None]], object]
 
 LOOK = 0.2
 """Seconds between looks whether a process has ended: what it started may keep its output open."""
@@ -36,12 +35,7 @@ def worker(session: Session, mask: Mask) -> None:
     run(session, mask)
 
 
-def venv(
-    session: Session,
-    mask: Mask,
-    python: str,
-    on_start: Callable[[Callable[[], None]], object] = lambda end: None,
-) -> None:
+def venv(session: Session, mask: Mask, python: str, on_start: OnStart) -> None:
     """Run a session in a process of another interpreter, and log what it logs and prints.
 
     The process ends when this one does, whatever ends that.
@@ -55,14 +49,8 @@ def venv(
         SessionError: if the session or the process fails.
     """
     listener = Listener(mask)
-    level = logging.getLogger().getEffectiveLevel()
-    with subprocess.Popen(
-        command(python, "run", str(level), "private"),
-        bufsize=0,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
+    run_it = command(python, "run", str(logging.getLogger().getEffectiveLevel()), "private")
+    with Popen(run_it, bufsize=0, stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
         assert process.stdin
         try:
             on_start(process.terminate)
@@ -71,65 +59,33 @@ def venv(
                 write(process.stdin.fileno(), f"{session.to_json()}\n".encode())
             _follow(process, listener)
             status = process.wait()
-        except BaseException:
-            # Above all Airflow's limit on a task's time.
+        finally:
+            # It may not have ended: Airflow limits a task's time.
             process.kill()
-            raise
-    if listener.ended != "" or status:
-        raise SessionError(listener.ended or _in_words(status))
+    if status or listener.ended != "":
+        raise SessionError(listener.ended or of_status(status))
 
 
-def _follow(process: subprocess.Popen[bytes], listener: Listener) -> None:
-    """Take all that a process writes, until it ends."""
+def _follow(process: Popen[bytes], listener: Listener) -> None:
+    """Take all lines that a process writes, until it ends."""
     assert process.stdout and process.stderr
-    out, err = process.stdout.fileno(), process.stderr.fileno()
-    takes: dict[int, Callable[[str], None]] = {
-        out: listener.hear,
-        err: partial(printed_on, "stderr"),
-    }
+    takes = {process.stdout: listener.out, process.stderr: listener.err}
     rest = dict.fromkeys(takes, b"")
     with selectors.DefaultSelector() as selector:
-        for fd in takes:
-            os.set_blocking(fd, False)
-            selector.register(fd, selectors.EVENT_READ)
+        for stream in takes:
+            os.set_blocking(stream.fileno(), False)
+            selector.register(stream, selectors.EVENT_READ)
         ended = False
-        while selector.get_map() and not ended:
+        while rest and not ended:
             # Asked first: what it has written before it ended is then there to be read.
             ended = process.poll() is not None
             selector.select(0 if ended else LOOK)
             # Standard error is read first and taken last: its secrets are said on standard output.
-            more = {fd: _read(fd) for fd in (err, out)}
-            for fd, take in takes.items():
-                if more[fd] is None and fd in selector.get_map():
-                    selector.unregister(fd)
-                *lines, rest[fd] = (rest[fd] + (more[fd] or b"")).split(b"\n")
+            more = {stream: stream.read(1 << 20) for stream in reversed(rest)}
+            for stream in [*rest]:
+                *lines, rest[stream] = (rest[stream] + (more[stream] or b"")).split(b"\n")
+                if ended or more[stream] == b"":
+                    selector.unregister(stream)
+                    lines += filter(None, [rest.pop(stream)])
                 for line in lines:
-                    take(_text(line))
-    for fd, take in takes.items():
-        if rest[fd]:
-            take(_text(rest[fd]))
-
-
-def _read(fd: int) -> bytes | None:
-    """Return what there is to read now; None at the end."""
-    try:
-        return os.read(fd, 1 << 20) or None
-    except BlockingIOError:
-        return b""
-
-
-def _text(line: bytes) -> str:
-    return line.decode("utf-8", "replace").rstrip("\r")
-
-
-def _in_words(status: int) -> str:
-    if status != -signal.SIGKILL:
-        name = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
-        return (
-            f"The process of this task's nodes did not run to its end: it ended with {name}. Its "
-            "last lines may say why."
-        )
-    return (
-        "The process of this task's nodes was killed (SIGKILL). If you did not stop the task, the "
-        "machine had no memory left: give the task less to hold, or a larger worker."
-    )
+                    takes[stream](line.decode("utf-8", "replace").rstrip("\r"))

@@ -21,50 +21,45 @@ from collections.abc import Callable
 
 SEPARATOR = "\x1e"
 
-LOGGED = (
-    *("name", "levelno", "levelname", "created"),
-    *("pathname", "filename", "module", "lineno", "funcName"),
-)
+LOGGED = "name levelno levelname created pathname filename module lineno funcName".split()
 """What a log record keeps on its way, besides its text: who said it, when and where."""
 
 
 class Speaker(logging.Handler):
-    """Says records on what is standard output now, whatever the nodes make of that later."""
+    """Says records on what is standard output now, whatever the nodes make of that later.
 
-    def __init__(self) -> None:
+    All that is logged or warned of is said from now on, and what is printed goes out line by line.
+
+    Args:
+        level: the least of what is logged.
+    """
+
+    def __init__(self, level: int) -> None:
         super().__init__()
         self._fd = os.dup(1)
-
-    def take_logs(self, level: int) -> None:
-        """Say all that is logged or warned of from that level on; let lines out as they end."""
-        logging.getLogger().addHandler(self)
-        logging.getLogger().setLevel(level)
+        logging.basicConfig(level=level, handlers=[self], force=True)
         logging.captureWarnings(True)
+        # basicConfig has set another: the bare message, and the traceback if there is one.
+        self.setFormatter(None)
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say a log record: its bare message, and its traceback if it has one."""
+        """Say what is logged."""
         try:
-            self._say(**{name: getattr(record, name) for name in LOGGED}, msg=self.format(record))
+            self.say(**{name: getattr(record, name) for name in LOGGED}, msg=self.format(record))
         except Exception:
             # A message that does not go with its arguments must not fail the node that logs it.
             self.handleError(record)
 
-    def mask(self, secret: str) -> None:
-        """Say a secret of the project."""
-        self._say(mask=secret)
-
-    def ended(self, error: str = "", traceback: str = "") -> None:
-        """Say how the session ended."""
-        self._say(ended=error, traceback=traceback)
-
-    def _say(self, **record: object) -> None:
-        # In one piece: threads and forked processes write there, too.
+    def say(self, **record: object) -> None:
+        """Say a record in one piece: threads and forked processes write there, too."""
         write(self._fd, f"{SEPARATOR}{json.dumps(record, default=str)}\n".encode())
 
 
 class Listener:
     """Logs what a process with a `Speaker` writes, as if this one had done all of it.
+
+    What is printed has the logger and level that Airflow gives to what its own tasks print.
 
     Args:
         mask: is called with each secret of the project, before any line that may hold it.
@@ -77,7 +72,7 @@ class Listener:
         self._mask = mask
         self.ended: str | None = None
 
-    def hear(self, line: str) -> None:
+    def out(self, line: str) -> None:
         """Take a line of standard output, without its end.
 
         Lines end with a newline and nothing else: `str.splitlines` takes a separator for an end.
@@ -85,9 +80,13 @@ class Listener:
         # Before a record there may be what was printed without an end of line.
         printed, *records = line.split(SEPARATOR)
         if printed or not records:
-            printed_on("stdout", printed)
+            logging.getLogger("task.stdout").info(printed)
         for text in records:
             self._record(text)
+
+    def err(self, line: str) -> None:
+        """Take a line of standard error, without its end."""
+        logging.getLogger("task.stderr").error(line)
 
     def _record(self, text: str) -> None:
         try:
@@ -106,13 +105,7 @@ class Listener:
                     logger.handle(logging.makeLogRecord(record))
             case _:
                 # A node's own, or a long record that another process wrote into.
-                printed_on("stdout", text)
-
-
-def printed_on(stream: str, line: str) -> None:
-    """Log a printed line as Airflow does it for its own tasks: by the name of the stream."""
-    level = logging.INFO if stream == "stdout" else logging.ERROR
-    logging.getLogger(f"task.{stream}").log(level, line)
+                logging.getLogger("task.stdout").info(text)
 
 
 def write(fd: int, data: bytes) -> None:

@@ -6,8 +6,9 @@ import logging
 import os
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +19,17 @@ from kedro_astro.running.session import Session
 from kedro_astro.structure import PIPELINE_HOOKS
 
 
-def run(session: Session, mask: Callable[[str], None]) -> None:
+def run(wanted: Session, mask: Callable[[str], None]) -> None:
     """Run some nodes of a registered pipeline in this process.
 
     Args:
-        session: what to run.
+        wanted: what to run.
         mask: is called with each of the project's credentials before anything uses them.
 
     Raises:
         Exception: whatever the project raises. If it is about a file's permissions, the log says
             what to do.
     """
-    try:
-        _run(session, mask)
-    except Exception as error:
-        if advice := of_permission(error, os.getuid()):
-            logging.getLogger(__name__).error(advice)
-        raise
-
-
-def _run(wanted: Session, mask: Callable[[str], None]) -> None:
     prepare_kedro()
     from kedro.framework.project import pipelines
     from kedro.framework.session import KedroServiceSession
@@ -57,7 +49,9 @@ def _run(wanted: Session, mask: Callable[[str], None]) -> None:
     # class need not know.
     if wanted.load != wanted.pipeline:
         if wanted.load:
-            _ask_for(pipelines, wanted.load)
+            # Kedro then imports one pipeline's folder at the next look. Before 1.5 it imports all.
+            if hasattr(pipelines, "set_requested"):
+                pipelines.set_requested([wanted.load])
             pipelines[wanted.pipeline] = pipelines[wanted.load]
         pipelines.set_requested = lambda pipeline_names: None  # type: ignore[method-assign]
     session = KedroServiceSession.create(project_path=project, env=kedro_env(project))
@@ -68,7 +62,7 @@ def _run(wanted: Session, mask: Callable[[str], None]) -> None:
         if name not in wanted.hooks:
             nobody = manager.subset_hook_caller(name, manager.get_plugins())
             setattr(manager.hook, name, nobody)
-    with session:
+    try:
         session.run(
             pipeline_names=[wanted.pipeline],
             node_names=list(wanted.nodes) or None,
@@ -77,41 +71,45 @@ def _run(wanted: Session, mask: Callable[[str], None]) -> None:
             load_versions=dict(wanted.load_versions),
             runtime_params=dict(wanted.runtime_params),
         )
-
-
-def _ask_for(pipelines: Any, name: str) -> None:
-    """Have Kedro import one pipeline's folder at the next look. Before 1.5 it imports all."""
-    if request := getattr(pipelines, "set_requested", None):
-        request([name])
+    except Exception as error:
+        if advice := of_permission(error, os.getuid()):
+            logging.getLogger(__name__).error(advice)
+        raise
 
 
 def _telling_credentials(mask: Callable[[str], None]) -> object:
-    """Return a Kedro hook that shows each secret of the project to `mask`."""
+    """Return a Kedro hook that shows each secret of the project to `mask`, once."""
     from kedro.config import MissingConfigException
     from kedro.framework.hooks import hook_impl
+
+    tell = cache(mask)
 
     class Credentials:
         @hook_impl
         def after_context_created(self, context: Any) -> None:
             with suppress(MissingConfigException):
-                for secret in _texts(context.config_loader["credentials"]):
-                    mask(secret)
+                _each_text(context.config_loader["credentials"], tell)
+
+        @hook_impl
+        def after_catalog_created(self, conf_creds: Any) -> None:
+            # The project's own hooks may have brought more.
+            _each_text(conf_creds, tell)
 
     return Credentials()
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _each_text(value: Any, take: Callable[[str], None]) -> None:
     if isinstance(value, str):
-        yield value
+        take(value)
     elif isinstance(value, Mapping | list | tuple):
         for item in value.values() if isinstance(value, Mapping) else value:
-            yield from _texts(item)
+            _each_text(item, take)
 
 
 def main(level: str, output: str = "") -> None:
     """Be a process of a session's own: `python -m kedro_astro run LEVEL [private]`.
 
-    The session's JSON is the first line of standard input. `Speaker` says on standard output what
+    The session's JSON is the first line of standard input. A `Speaker` says on standard output what
     the session logs and how it ends. The process ends when its standard input does: then nobody is
     left who could end it.
 
@@ -119,29 +117,22 @@ def main(level: str, output: str = "") -> None:
         level: number of the least level of what is logged.
         output: `private` if the process that started this one is all that reads its output. Then
             the project's secrets are said there, to be masked. Whatever else reads it may keep it,
-            as a container's log is kept: it is never told a secret, so a place of that kind has to
-            mask them here, before they are written.
+            as a container's log is kept, and is never told a secret. A place of that kind has to
+            mask them here, before anything is written.
 
     Raises:
         SystemExit: with status 1, if the session fails.
     """
-    # The nodes find standard input empty, and nothing that they start can hold it open.
+    # The nodes find standard input empty, and nothing that they start holds it open.
     received = os.fdopen(os.dup(0), "rb")
-    with open(os.devnull) as nothing:
-        os.dup2(nothing.fileno(), 0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     session = Session.from_json(received.readline())
-    threading.Thread(target=_end_with, args=[received.fileno()], daemon=True).start()
-    speaker = Speaker()
-    speaker.take_logs(int(level))
+    threading.Thread(target=lambda: received.read() or os._exit(1), daemon=True).start()
+    speaker = Speaker(int(level))
     try:
-        run(session, speaker.mask if output == "private" else lambda secret: None)
+        run(session, lambda secret: speaker.say(mask=secret) if output == "private" else None)
     except BaseException as error:
-        speaker.ended(f"{type(error).__name__}: {error}", traceback.format_exc().strip())
+        what = f"{type(error).__name__}: {error}"
+        speaker.say(ended=what, traceback=traceback.format_exc().strip())
         raise SystemExit(1) from None
-    speaker.ended()
-
-
-def _end_with(fd: int) -> None:
-    """End this process when there is nothing more to read."""
-    os.read(fd, 1)
-    os._exit(1)
+    speaker.say(ended="", traceback="")
