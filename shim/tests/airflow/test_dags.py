@@ -70,7 +70,7 @@ def test_the_ui_shows_nodes_and_datasets_of_a_task(make_project: MakeProject) ->
     then = 'print(json.dumps(found["shop"].get_task("first__second").doc_md))'
     doc = str(parse(make_project(), then))
     assert "`first`" in doc and "`second`" in doc
-    assert "`total` (json.JSONDataset, `data/total.json`)" in doc
+    assert "`total`: json.JSONDataset at `data/total.json`" in doc
 
 
 def test_namespaces_become_task_groups(make_project: MakeProject) -> None:

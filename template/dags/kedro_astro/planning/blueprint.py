@@ -5,9 +5,10 @@ It is made when the project is read, so that a parse neither plans nor checks an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any
 from urllib.parse import quote
 
 from kedro_astro.errors import KedroAstroError
@@ -21,89 +22,56 @@ from kedro_astro.structure import PIPELINE_HOOKS, Pipeline, Structure, leaves, u
 LONG_AGO = datetime.fromisoformat("2020-01-01T00:00:00+00:00")
 
 
-class Arguments(TypedDict):
-    """Arguments of a DAG or an operator.
+SPECIAL: dict[type, Callable[[Any], Any]] = {
+    timedelta: timedelta.total_seconds,
+    datetime: datetime.isoformat,
+    Callback: str,
+}
+"""What JSON does not have, and how it is written."""
 
-    Attributes:
-        plain: as they are.
-        special: what JSON does not have, as pairs: `timedelta` and seconds, `datetime` and its ISO
-            form, `callback` and a dotted path.
-    """
+Arguments = dict[str, dict[str, Any]]
+"""Arguments of a DAG or an operator, as JSON.
 
-    plain: dict[str, Any]
-    special: dict[str, tuple[str, Any]]
+- `plain`: as they are.
+- `special`: what JSON does not have, as pairs: `timedelta` and seconds, `datetime` and its ISO
+  form, `callback` and a dotted path.
+"""
 
+Work = dict[str, Any]
+"""What a task does, as JSON.
 
-class Work(TypedDict):
-    """What a task does.
+- `nodes`: their names, in order.
+- `hooks`: those of Kedro's pipeline hooks that it fires.
+- `load`: a pipeline that Kedro can load by itself and that has the nodes; empty if the registry
+  has to be loaded as it is written.
+- `producers`: by versioned input that another task of the DAG saves, that task's id.
+- `saves`: by output, its location (or None) and whether it is versioned.
+"""
 
-    Attributes:
-        nodes: their names, in order.
-        hooks: those of Kedro's pipeline hooks that it fires.
-        load: a pipeline that Kedro can load by itself and that has the nodes; empty if the registry
-            has to be loaded as it is written.
-        producers: by versioned input that another task of the DAG saves, that task's id.
-        saves: by output, its location (or None) and whether it is versioned.
-    """
+Blueprint = dict[str, Any]
+"""One DAG, as JSON.
 
-    nodes: list[str]
-    hooks: list[str]
-    load: str
-    producers: dict[str, str]
-    saves: dict[str, tuple[str | None, bool]]
-
-
-class TaskBlueprint(TypedDict):
-    """One operator.
-
-    Attributes:
-        task_id, label: the whole id, and what the UI shows; both with the group's prefix.
-        group: the id of the innermost task group, or None.
-        upstream: ids of tasks.
-        outlets: URIs of the assets that it updates.
-    """
-
-    task_id: str
-    label: str
-    group: str | None
-    doc: str
-    upstream: list[str]
-    outlets: list[str]
-    arguments: Arguments
-    work: Work
-
-
-class Blueprint(TypedDict):
-    """One DAG.
-
-    Attributes:
-        pipeline: its registered name.
-        package: the project's Python package.
-        source: the folder of the project's packages, relative to the project.
-        label, doc: what the UI shows.
-        arguments: of the DAG.
-        schedule: a text, None, `{"assets": [operator, URIs and such lists]}`, or as Airflow has
-            serialized a timetable, `{"encoded": ...}`. Before Airflow has accepted it, also
-            `{"cron", "timezone"}` and `{"timetable", "arguments"}`.
-        fields: arguments of each `Param` of the trigger form.
-        parameters: what the project's own configuration says of these.
-        templates: those that may hold Jinja, by dotted name.
-        groups: ids of task groups with those of their parents, parents first.
-    """
-
-    dag_id: str
-    pipeline: str
-    package: str
-    source: str
-    label: str
-    doc: str
-    arguments: Arguments
-    schedule: Any
-    fields: dict[str, dict[str, Any]]
-    parameters: dict[str, Any]
-    templates: dict[str, Any]
-    groups: list[tuple[str, str | None]]
-    tasks: list[TaskBlueprint]
+- `dag_id`, `pipeline`: its id, and the name of the pipeline.
+- `package`: the project's Python package.
+- `source`: the folder of the project's packages, relative to the project.
+- `label`, `doc`: what the UI shows.
+- `arguments`: of the DAG, as `Arguments`.
+- `schedule`: a text, None, `{"assets": [operator, URIs and such lists]}`, or as Airflow has
+  serialized a timetable, `{"encoded": ...}`. Before Airflow has accepted it, also
+  `{"cron", "timezone"}` and `{"timetable", "arguments"}`.
+- `fields`: arguments of each `Param` of the trigger form.
+- `parameters`: what the project's own configuration says of these.
+- `templates`: those that may hold Jinja, by dotted name.
+- `groups`: ids of task groups with those of their parents, parents first.
+- `tasks`: of each operator
+    - `task_id`, `label`: the whole id, and what the UI shows; both with the group's prefix.
+    - `group`: the id of the innermost task group, or None.
+    - `doc`: what the UI shows.
+    - `upstream`: ids of tasks.
+    - `outlets`: URIs of the assets that it updates.
+    - `arguments`: of the operator, as `Arguments`.
+    - `work`: what it does, as `Work`.
+"""
 
 
 def blueprints(structure: Structure) -> tuple[list[Blueprint], dict[str, str]]:
@@ -155,12 +123,8 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure) -> Blueprint:
 
 
 def _task(
-    task: Task,
-    pipeline: Pipeline,
-    plan: Plan,
-    structure: Structure,
-    groups: Mapping[str, str | None],
-) -> TaskBlueprint:
+    task: Task, pipeline: Pipeline, plan: Plan, structure: Structure, groups: Mapping[str, Any]
+) -> dict[str, Any]:
     datasets = structure.datasets
     saved_by = {untranscoded(name): other.task_id for other in plan.tasks for name in other.outputs}
     lasting = {untranscoded(name) for name in task.outputs if not datasets[name].of_one_run}
@@ -170,7 +134,7 @@ def _task(
     return {
         "task_id": task.task_id,
         "label": display_name(task),
-        "group": _group_of(task, groups),
+        "group": next((name for name in reversed(task.namespaces) if name in groups), None),
         "doc": task_doc(task, datasets),
         "upstream": list(task.upstream),
         "outlets": sorted(asset_uri(structure.package_name, name) for name in lasting),
@@ -190,24 +154,20 @@ def _task(
 
 
 def _arguments(values: Mapping[str, Any]) -> Arguments:
-    plain: dict[str, Any] = {}
-    special: dict[str, tuple[str, Any]] = {}
-    for name, value in values.items():
-        if isinstance(value, timedelta):
-            special[name] = ("timedelta", value.total_seconds())
-        elif isinstance(value, datetime):
-            special[name] = ("datetime", value.isoformat())
-        elif isinstance(value, Callback):
-            special[name] = ("callback", str(value))
-        else:
-            plain[name] = value
+    special = {
+        name: (type(value).__name__.lower(), SPECIAL[type(value)](value))
+        for name, value in values.items()
+        if type(value) in SPECIAL
+    }
+    plain = {name: value for name, value in values.items() if name not in special}
     return {"plain": plain, "special": special}
 
 
 def _schedule(said: Any, package: str) -> Any:
     """Return a schedule as JSON: one that is more than a text becomes a mapping."""
     if isinstance(said, OnAssets):
-        return {"assets": _condition(said.assets, package)}
+        one = isinstance(said.assets, str)
+        return {"assets": _condition([said.assets] if one else said.assets, package)}
     if isinstance(said, Cron):
         return {"cron": said.cron, "timezone": said.timezone or "UTC"}
     if isinstance(said, Timetable):
@@ -215,15 +175,13 @@ def _schedule(said: Any, package: str) -> Any:
     return said
 
 
-def _condition(assets: Any, package: str) -> list[Any]:
-    (operator, of) = next(iter(assets.items())) if isinstance(assets, dict) else ("all", assets)
-    return [
-        operator,
-        [
-            asset_uri(package, part) if isinstance(part, str) else _condition(part, package)
-            for part in (of if isinstance(of, list) else [of])
-        ],
-    ]
+def _condition(assets: Any, package: str) -> Any:
+    """Return the URI of one dataset; of more, an operator and what it is of."""
+    if isinstance(assets, str):
+        return asset_uri(package, assets)
+    operator, of = next(iter(assets.items())) if isinstance(assets, dict) else ("all", assets)
+    parts = of if isinstance(of, list) else [of]
+    return [operator, [_condition(part, package) for part in parts]]
 
 
 def asset_uri(package: str, name: str) -> str:
@@ -233,27 +191,13 @@ def asset_uri(package: str, name: str) -> str:
     return f"kedro://{package}/{quote(untranscoded(name), safe='')}"
 
 
-def _task_groups(planned: tuple[Task, ...]) -> dict[str, str | None]:
+def _task_groups(planned: Sequence[Task]) -> dict[str, str | None]:
     """Return a group for each namespace that two tasks or more are in, with the group around it;
     outer ones first."""
-    ids = [task.task_id for task in planned]
-    namespaces = {
-        ".".join(parts[:depth])
-        for task in planned
-        for parts in [(task.namespace or "").split(".")]
-        for depth in range(1, len(parts) + 1)
-    }
+    sizes = Counter(namespace for task in planned for namespace in task.namespaces)
     groups: dict[str, str | None] = {}
-    for namespace in sorted(namespaces - {"", *ids}):
-        if sum(name.startswith(f"{namespace}.") for name in ids) >= 2:
+    for namespace in sorted(sizes.keys() - {task.task_id for task in planned}):
+        if sizes[namespace] >= 2:
             parent = namespace.rpartition(".")[0]
             groups[namespace] = parent if parent in groups else None
     return groups
-
-
-def _group_of(task: Task, groups: Mapping[str, str | None]) -> str | None:
-    """Return the innermost namespace that is a group and that the task's id is in."""
-    parts = (task.namespace or "").split(".")
-    inner_first = (".".join(parts[:depth]) for depth in range(len(parts), 0, -1))
-    ids = (n for n in inner_first if n in groups and task.task_id.startswith(f"{n}."))
-    return next(ids, None)

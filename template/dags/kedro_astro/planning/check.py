@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from kedro_astro.errors import KedroAstroError
 from kedro_astro.planning.adoption import left_to_merge, libraries_file
 from kedro_astro.planning.deployment import (
     how_to_provide,
@@ -17,7 +16,7 @@ from kedro_astro.planning.deployment import (
 from kedro_astro.planning.ids import airflow_id
 from kedro_astro.planning.plan import Plan, Plans, shared_by_runs
 from kedro_astro.project import IN_DAGS, REPAIR
-from kedro_astro.structure import Structure, is_parameter, untranscoded
+from kedro_astro.structure import Structure, untranscoded
 
 OVERRIDE = "docker-compose.override.yml"
 
@@ -60,18 +59,30 @@ def findings(
         files: texts of the files of `adoption.LOOKED_AT` and `deployment.LOOKED_AT`, by path.
     """
     files = files or {}
-    planned = {name: plan for name, plan in plans.items() if not isinstance(plan, KedroAstroError)}
+    planned = {name: plan for name, plan in plans.items() if isinstance(plan, Plan)}
+    wrong = [problem.strip() for problem in problems]
+    if (libraries := libraries_file(files)) in files:
+        wrong += no_library(structure.datasets, libraries, files[libraries])
+    if target:
+
+        def in_place(path: str) -> bool:
+            # Of the other targets nobody knows yet what their workers bring along.
+            there = target == "astro" and exists(path)
+            return there and in_image(path, files.get(".dockerignore", ""))
+
+        tasks = [task for plan in planned.values() for task in plan.tasks]
+        wrong += not_shared(structure, tasks, in_place)
+    if target == "astro":
+        wrong += not_deployed(structure, files, exists)
     found = [
-        *(("error", "", problem.strip()) for problem in problems),
+        *(("error", "", what) for what in wrong),
         *_never_saved(structure),
         *_not_there(structure, exists),
         *_no_fields(structure),
         *_no_credentials(structure, target),
-        *_no_library(structure, files),
         *_not_live(structure, files),
         *_surprises(structure, planned),
         *_mixed_runs(structure, planned),
-        *(_not_there_yet(structure, plans, exists, target, files) if target else ()),
     ]
     return sorted(Finding(*each) for each in found)
 
@@ -95,11 +106,9 @@ def of_the_folder(
         what = f"copier update left two versions at {', '.join(conflicts)}. Decide and delete one."
         found.append(Finding("error", "", what))
     if changed:
-        what = (
-            f"{'dags/' if IN_DAGS else 'the installed '}kedro_astro is not as the template wrote "
-            f"it ({', '.join(changed)}). It belongs to the template: an update mixes your changes "
-            f"with its own. Write it again with:\n{REPAIR}"
-        )
+        shim = "dags/kedro_astro" if IN_DAGS else "the installed kedro_astro"
+        what = f"{shim} is not as the template wrote it ({', '.join(changed)}), and an update mixes"
+        what += f" your changes with its own. Write it again with:\n{REPAIR}"
         found.append(Finding("error", "", what))
     return sorted(found)
 
@@ -110,15 +119,12 @@ def _never_saved(structure: Structure) -> Found:
         made = {untranscoded(name) for node in pipeline.nodes for name in node.outputs}
         for name, node in {name: n.name for n in pipeline.nodes for name in n.inputs}.items():
             dataset = structure.datasets.get(name)
-            if is_parameter(name) or untranscoded(name) in made or dataset is None:
+            if dataset is None or untranscoded(name) in made:
                 continue
             if not dataset.persistent or dataset.of_one_run:
-                what = (
-                    f"node {node} needs {name}, which no node of this pipeline makes and no other "
-                    "run leaves behind. Declare it in conf/base/catalog.yml, or run a pipeline "
-                    "that makes it too."
-                )
-                yield "error", pipeline.name, what
+                what = f"node {node} needs {name}, which no other node here makes and no run leaves"
+                remedy = "Declare it in conf/base/catalog.yml, or run a pipeline that makes it too."
+                yield "error", pipeline.name, f"{what} behind. {remedy}"
 
 
 def _not_there(structure: Structure, exists: Callable[[str], bool]) -> Found:
@@ -131,11 +137,9 @@ def _not_there(structure: Structure, exists: Callable[[str], bool]) -> Found:
         if not path or "://" in path or untranscoded(name) in made or dataset.of_one_run:
             continue
         if not exists(path):
-            what = (
-                f"nothing is at {path}, where node {needed[name]} looks for {name}, and no "
-                "pipeline saves it. Put it there, or correct the path in conf/base/catalog.yml."
-            )
-            yield "warning", "", what
+            what = f"nothing is at {path}, where node {needed[name]} looks for {name}, and no"
+            remedy = "Put it there, or correct the path in conf/base/catalog.yml."
+            yield "warning", "", f"{what} pipeline saves it. {remedy}"
 
 
 def _no_fields(structure: Structure) -> Found:
@@ -149,28 +153,21 @@ def _no_credentials(structure: Structure, target: str | None) -> Found:
     remedy = f"Put them into {folder}/credentials.yml; git ignores it."
     for name, key in structure.no_credentials.items():
         what = (
-            f"{name} names the credentials {key}, which are neither in conf/base nor in {folder}, "
-            f"where Airflow's tasks look. {how_to_provide(structure.env) if target else remedy}"
+            f"{name} names the credentials {key}, which are neither in conf/base nor in {folder}."
         )
-        yield "error" if target else "warning", "", what
-
-
-def _no_library(structure: Structure, files: Mapping[str, str]) -> Found:
-    file = libraries_file(files)
-    for what in no_library(structure.datasets, file, files[file]) if file in files else ():
-        yield "error", "", what
+        there = f"{what} {how_to_provide(structure.env) if target else remedy}"
+        yield "error" if target else "warning", "", there
 
 
 def _not_live(structure: Structure, files: Mapping[str, str]) -> Found:
     """Sources that `docker-compose.override.yml` would have to mount under another name."""
     for folder in structure.sources[:2]:
         if f"./{folder}:" not in files.get(OVERRIDE, f"./{folder}:"):
-            what = (
-                f"{OVERRIDE} does not mount {folder}/, so under `astro dev start` an edit there "
-                "counts only after a restart. Add this line to its `volumes`, and delete those of "
-                f"folders that you do not have:\n- ./{folder}:/usr/local/airflow/{folder}:ro,z"
+            what = f"{OVERRIDE} does not mount {folder}/, so an edit there counts after a restart."
+            remedy = (
+                "Add this line to its `volumes`, and delete those of folders that are not there"
             )
-            yield "warning", "", what
+            yield "warning", "", f"{what} {remedy}:\n- ./{folder}:/usr/local/airflow/{folder}:ro,z"
 
 
 def _surprises(structure: Structure, plans: Mapping[str, Plan]) -> Found:
@@ -184,36 +181,15 @@ def _surprises(structure: Structure, plans: Mapping[str, Plan]) -> Found:
         for task in plan.tasks:
             if task.merged:
                 nodes = ", ".join(node.name for node in task.nodes)
-                what = (
-                    f"task {task.task_id} holds more nodes than its group asks for ({nodes}): the "
-                    "groups would have waited for each other."
-                )
-                yield "warning", name, what
+                what = f"task {task.task_id} holds more nodes than its group asks for ({nodes})"
+                yield "warning", name, f"{what}: the groups would have waited for each other."
 
 
 def _mixed_runs(structure: Structure, plans: Mapping[str, Plan]) -> Found:
     for name, plan in plans.items():
         runs = plan.settings.dag.get("max_active_runs", 1)
         if runs != 1 and (shared := shared_by_runs(plan.tasks, structure.datasets)):
-            what = (
-                f"airflow.yml allows {runs} runs at once, which would write over each other's "
-                f"{', '.join(shared)}. Make these `versioned`, put ${{runtime_params:airflow_run}} "
-                "into their path, or set max_active_runs to 1."
-            )
-            yield "warning", name, what
-
-
-def _not_there_yet(
-    structure: Structure,
-    plans: Plans,
-    exists: Callable[[str], bool],
-    target: str,
-    files: Mapping[str, str],
-) -> Found:
-    def in_place(path: str) -> bool:
-        # Of the other targets nobody knows yet what their workers bring along.
-        return target == "astro" and exists(path) and in_image(path, files.get(".dockerignore", ""))
-
-    deployed = not_deployed(structure, files, exists) if target == "astro" else ()
-    for what in (*not_shared(structure, plans, in_place), *deployed):
-        yield "error", "", what
+            what = f"airflow.yml allows {runs} runs at once, which would write over each other's"
+            remedy = "Make these `versioned`, put ${runtime_params:airflow_run} into their path"
+            also = "or set max_active_runs to 1."
+            yield "warning", name, f"{what} {', '.join(shared)}. {remedy}, {also}"

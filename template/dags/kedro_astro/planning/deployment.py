@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
-from kedro_astro.errors import KedroAstroError
 from kedro_astro.planning.adoption import FROM
-from kedro_astro.planning.plan import Plans
+from kedro_astro.planning.grouping import Task
 from kedro_astro.structure import Dataset, Structure, untranscoded
 
 LOOKED_AT = ("packages.txt", ".astro/config.yaml", "conf/**/credentials*.y*ml")
@@ -38,7 +37,7 @@ THEIR_OWN_READERS = ("spark.", "ibis.", "databricks.", "pandas.DeltaTableDataset
 
 
 def not_shared(
-    structure: Structure, plans: Plans, in_place: Callable[[str], bool]
+    structure: Structure, tasks: Iterable[Task], in_place: Callable[[str], bool]
 ) -> Iterator[str]:
     """Yield what tasks could not hand over, load or leave behind if each had a disk of its own.
 
@@ -46,41 +45,32 @@ def not_shared(
 
     Args:
         structure: the project.
-        plans: the tasks of each pipeline; one that has none has no data there.
+        tasks: of all pipelines that are DAGs.
         in_place: whether the workers have a file at a path without any task's doing.
     """
-    tasks = [
-        task
-        for plan in plans.values()
-        if not isinstance(plan, KedroAstroError)
-        for task in plan.tasks
-        if task.nodes  # Those for hooks alone load what the others saved, if they load anything.
-    ]
-    saved = {untranscoded(name): task.task_id for task in reversed(tasks) for name in task.outputs}
-    loaded = {untranscoded(name): task.task_id for task in reversed(tasks) for name in task.inputs}
-    used_within = {
-        untranscoded(name) for task in tasks for node in task.nodes for name in node.inputs
-    }
-    folder = f"conf/{structure.env or 'base'}"
-    told = set()
-    for written, dataset in structure.datasets.items():
-        name, place = untranscoded(written), dataset.location
-        if not place or not _local(dataset) or name in told:
+    # Those for hooks alone load what the others saved, if they load anything.
+    of_nodes = [task for task in tasks if task.nodes]
+    saved = {untranscoded(n): task.task_id for task in reversed(of_nodes) for n in task.outputs}
+    loaded = {untranscoded(n): task.task_id for task in reversed(of_nodes) for n in task.inputs}
+    within = {untranscoded(n) for task in of_nodes for node in task.nodes for n in node.inputs}
+    env = structure.env or "base"
+    for name, dataset in {untranscoded(n): d for n, d in structure.datasets.items()}.items():
+        place = dataset.location
+        if not place or not _local(dataset):
             continue
         if name in saved and name in loaded:
             why = f"task {saved[name]} saves it, task {loaded[name]} loads it"
-        elif name in saved and not (dataset.of_one_run and name in used_within):
+        elif name in saved and not (dataset.of_one_run and name in within):
             why = f"what task {saved[name]} saves is lost with its worker"
         elif name in loaded and not dataset.of_one_run and not in_place(place):
             why = f"task {loaded[name]} loads it, no task makes it, and the image has no such file"
         else:
             continue
-        told.add(name)
-        yield (
-            f"{name} is at {place}, on a disk that the workers there do not share: {why}. Set "
-            f"data_root to an object store (such as s3://bucket/data) in {folder}/globals.yml, or "
-            "give it such a path in the catalog."
+        what = f"{name} is at {place}, on a disk that the workers there do not share: {why}."
+        root = (
+            f"Set data_root to an object store (such as s3://bucket/data) in conf/{env}/globals.yml"
         )
+        yield f"{what} {root}, or give it such a path in the catalog."
 
 
 def no_library(datasets: Mapping[str, Dataset], file: str, requirements: str) -> Iterator[str]:
@@ -100,10 +90,10 @@ def no_library(datasets: Mapping[str, Dataset], file: str, requirements: str) ->
     for library, names in lacking.items():
         place = datasets[names[0]].location
         more = f", and {len(names) - 1} more there" if len(names) > 1 else ""
-        yield (
-            f"{names[0]} is at {place}{more}, and {file} does not name the library that reads it. "
-            f"Add the line:\n{library}"
+        what = (
+            f"{names[0]} is at {place}{more}, and {file} does not name the library that reads it."
         )
+        yield f"{what} Add the line:\n{library}"
 
 
 def not_deployed(
@@ -123,30 +113,26 @@ def not_deployed(
     let_in = [name for name in SECRET if in_image(name, ignored)]
     if let_in:
         lines = "\n".join(SECRET[name] for name in let_in)
-        yield (
-            f".dockerignore would let {' and '.join(let_in)} into the image, with what is secret "
-            f"in them. Add to its beginning:\n{lines}"
-        )
+        what = f".dockerignore would let {' and '.join(let_in)} into the image."
+        yield f"{what} Add to its beginning:\n{lines}"
     yield from _other_environment(structure.env, files.get("Dockerfile", ""), exists)
     folders = tuple(f"conf/{name}/" for name in ("base", structure.env or "local"))
     for name, text in files.items():
         keys = re.findall(r"(?m)^[\"']?([\w.-]+)[\"']?\s*:", text)
         of_tasks = name.startswith(folders) and "credentials" in name
         if keys and of_tasks and not in_image(name, ignored):
-            yield (
-                f"{name} is left out of the image, and with it the credentials {', '.join(keys)}. "
-                f"{how_to_provide(structure.env)}"
+            what = (
+                f"{name} is left out of the image, and with it the credentials {', '.join(keys)}."
             )
+            yield f"{what} {how_to_provide(structure.env)}"
 
 
 def how_to_provide(env: str) -> str:
     """Return how tasks get credentials where nobody brings them a file with secrets."""
     file = f"conf/{env or 'base'}/credentials.yml"
-    return (
-        f"Have {file} name variables instead of secrets, such as ${{oc.env:STORE_PASSWORD}}, let "
-        f"git and the image have it (the line `!{file}` at the end of .gitignore and of "
-        ".dockerignore), and set the variables there."
-    )
+    what = f"Have {file} name variables instead of secrets, such as ${{oc.env:STORE_PASSWORD}}, let"
+    where = f"(the line `!{file}` at the end of .gitignore and of .dockerignore)"
+    return f"{what} git and the image have it {where}, and set the variables there."
 
 
 def in_image(path: str, dockerignore: str) -> bool:
@@ -158,17 +144,14 @@ def in_image(path: str, dockerignore: str) -> bool:
     """
     from pathspec import GitIgnoreSpec  # Airflow brings it
 
-    patterns = []
-    for line in dockerignore.splitlines():
-        pattern = line.strip()
-        if pattern and not line.startswith("#"):
-            back = "!" if pattern.startswith("!") else ""
-            # To git a pattern without a slash is one for all folders, to Docker for the root alone.
-            pattern = posixpath.normpath(pattern.removeprefix("!").strip().lstrip("/"))
-            with suppress(ValueError, re.error):  # Docker refuses such a line as well.
-                GitIgnoreSpec.from_lines([f"{back}/{pattern}"])
-                patterns.append(f"{back}/{pattern}")
-    return not GitIgnoreSpec.from_lines(patterns).match_file(path)
+    rules = []
+    for back, pattern in re.findall(r"(?m)^(?!#)[ \t]*(!?)[ \t]*/*(.*\S)", dockerignore):
+        # To git a pattern without a slash is one for all folders, to Docker for the root alone.
+        rule = f"{back}/{posixpath.normpath(pattern)}"
+        with suppress(ValueError, re.error):  # Docker refuses such a line as well.
+            GitIgnoreSpec.from_lines([rule])
+            rules.append(rule)
+    return not GitIgnoreSpec.from_lines(rules).match_file(path)
 
 
 def _local(dataset: Dataset) -> bool:
@@ -179,13 +162,11 @@ def _local(dataset: Dataset) -> bool:
 
 
 def _other_environment(env: str, dockerfile: str, exists: Callable[[str], bool]) -> Iterator[str]:
-    set_there = re.search(r"(?mi)^\s*ENV\s+KEDRO_ENV[=\s]\s*[\"']?([\w.-]+)", dockerfile)
-    theirs = set_there[1] if set_there else "airflow" if exists("conf/airflow") else ""
+    said = re.search(r"(?mi)^\s*ENV\s+KEDRO_ENV[=\s]\s*[\"']?([\w.-]+)", dockerfile)
+    theirs = said[1] if said else "airflow" if exists("conf/airflow") else ""
     if dockerfile and theirs != env:
         mine, other = (f"conf/{name}" if name else "no environment" for name in (env, theirs))
         right = f"`ENV KEDRO_ENV={env}`, above the line that compiles" if env else "no KEDRO_ENV"
         check = f"with KEDRO_ENV={theirs}" if theirs else "without KEDRO_ENV"
-        yield (
-            f"this check has read {mine}, and the Dockerfile makes an image for {other}. Have the "
-            f"Dockerfile say {right}; or, if {other} is meant, check {check}."
-        )
+        what = f"this check has read {mine}, and the Dockerfile makes an image for {other}."
+        yield f"{what} Have it say {right}; or, if {other} is meant, check {check}."

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kedro_astro.errors import CrossingError, KedroAstroError, SameIdError
-from kedro_astro.planning.grouping import Grouping, Task, tasks
+from kedro_astro.planning.grouping import Task, tasks
 from kedro_astro.planning.ids import airflow_id, hashed
 from kedro_astro.settings import for_pipeline, for_task, read, selected, wrong_names
 from kedro_astro.settings.models import GROUPINGS, groups
@@ -74,15 +74,12 @@ def plan_all(structure: Structure) -> Plans:
 def _plan(
     pipeline: Pipeline, datasets: Mapping[str, Dataset], name: str, settings: Settings
 ) -> Plan:
-    here = {node.name for node in pipeline.nodes}
-    grouping: Grouping = "memory"
-    if isinstance(settings.grouping, str):
-        grouping = settings.grouping
-    elif settings.grouping is not None:
+    grouping = settings.grouping or "memory"
+    if not isinstance(grouping, str):
         # A group from the file's default may name nodes that only other pipelines have.
-        said = groups(settings.grouping)
-        there = [(title, [n for n in nodes if n in here]) for title, nodes in said]
-        grouping = {title or "__".join(nodes): nodes for title, nodes in there if nodes}
+        here = {node.name for node in pipeline.nodes}
+        there = [(title, [n for n in group if n in here]) for title, group in groups(grouping)]
+        grouping = {title or "__".join(group): group for title, group in there if group}
     planned = tasks(pipeline, datasets, grouping)
     if settings.pipeline_hooks == "run":
         planned = _with_pipeline_hooks(planned)
@@ -114,11 +111,10 @@ def wrong_settings(structure: Structure) -> list[str]:
         # What names a pipeline that could not be read is not wrong.
         return wrong
     pipelines, datasets = structure.pipelines, structure.datasets
+    made = {name for pipeline in pipelines for node in pipeline.nodes for name in node.outputs}
     lasting = {
         untranscoded(name)
-        for pipeline in pipelines
-        for node in pipeline.nodes
-        for name in node.outputs
+        for name in made
         if datasets[name].persistent and not datasets[name].of_one_run
     }
     return wrong + wrong_names(file, pipelines, structure.settings_file, lasting)

@@ -73,37 +73,26 @@ def dag_doc(pipeline: Pipeline, shared: Collection[str], left_out: Mapping[str, 
         shared: datasets that are why it runs once at a time.
         left_out: why a trigger form cannot hold a parameter, by the parameter's name.
     """
-    nodes = "\n".join(
-        f"- `{node.name}`" + (f": {node.doc.partition(chr(10))[0]}" if node.doc else "")
-        for node in pipeline.nodes
-    )
+    nodes = _listed((node.name, node.doc.partition("\n")[0]) for node in pipeline.nodes)
+    missing = _listed((name, left_out[name]) for name in used_parameters(pipeline, left_out))
     alone = (
-        "One run at a time: these datasets have one place for all runs. "
-        "Make them `versioned`, or put `${runtime_params:airflow_run}` into their path: "
-        + ", ".join(f"`{name}`" for name in shared)
-        + ". A backfill has a limit of its own: give it one run at a time, too."
+        f"One place for all runs have {', '.join(f'`{name}`' for name in shared)}. Make them "
+        "`versioned`, or put `${runtime_params:airflow_run}` into their path. A backfill has a "
+        "limit of its own: give it one run at a time, too."
     )
-    missing = "\n".join(
-        f"- `{name}`: {left_out[name]}" for name in used_parameters(pipeline, left_out)
-    )
-    parts = [
-        pipeline.doc,
-        f"**Nodes**\n\n{nodes}",
-        alone if shared else "",
-        f"**Parameters that the trigger form cannot show**\n\n{missing}" if missing else "",
-    ]
-    return "\n\n".join(filter(None, parts))
+    parts = {
+        "Nodes": nodes,
+        "One run at a time": alone if shared else "",
+        "Parameters that the trigger form cannot show": missing,
+    }
+    return f"{pipeline.doc}\n\n{_sections(parts)}".strip()
 
 
 def task_doc(task: Task, datasets: Mapping[str, Dataset]) -> str:
     """Return what a task runs, loads and saves, as Markdown."""
 
-    def listed(names: tuple[str, ...]) -> str:
-        return "\n".join(
-            f"- `{name}` ({datasets[name].type}"
-            + (f", `{datasets[name].location}`)" if datasets[name].location else ")")
-            for name in names
-        )
+    def listed(names: Iterable[str]) -> str:
+        return _listed((name, _description(datasets[name])) for name in names)
 
     parts = {
         "Fires": f"the project's `{task.hook}` hooks, once a DAG run" if task.hook else "",
@@ -111,4 +100,16 @@ def task_doc(task: Task, datasets: Mapping[str, Dataset]) -> str:
         "Loads": listed(task.inputs),
         "Saves": listed(task.outputs),
     }
+    return _sections(parts)
+
+
+def _sections(parts: Mapping[str, str]) -> str:
     return "\n\n".join(f"**{title}**\n\n{text}" for title, text in parts.items() if text)
+
+
+def _listed(entries: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"- `{name}`" + (f": {text}" if text else "") for name, text in entries)
+
+
+def _description(dataset: Dataset) -> str:
+    return f"{dataset.type} at `{dataset.location}`" if dataset.location else dataset.type
