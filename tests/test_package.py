@@ -145,7 +145,7 @@ def test_the_package_is_the_shim_and_nothing_else(site: Path) -> None:
     # With place=venv one interpreter has no Kedro, the other no Airflow.
     assert "Requires-Dist" not in (metadata / "METADATA").read_text()
     points = (metadata / "entry_points.txt").read_text()
-    assert "[kedro.project_commands]\nastro = kedro_astro.cli.commands:commands\n" in points
+    assert "[kedro.project_commands]\nastro = kedro_astro.cli:commands\n" in points
     assert "kedro_astro_warm = kedro_astro.airflow.plugin:KedroAstroWarm\n" in points
 
 

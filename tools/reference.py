@@ -16,7 +16,7 @@ SCHEMA = ROOT / "template" / "dags" / "airflow.schema.json"
 
 sys.path.insert(0, str(ROOT / "shim" / "src"))
 
-from kedro_astro.cli.commands import astro  # noqa: E402
+from kedro_astro.cli import astro  # noqa: E402
 from kedro_astro.settings import json_schema  # noqa: E402
 from kedro_astro.settings.models import (  # noqa: E402
     MERGED,
@@ -96,7 +96,7 @@ def pages() -> dict[Path, str]:
         PAGES / "airflow-yml.md": MADE_FROM.format("settings/models.py")
         + SETTINGS
         + "".join(_settings()),
-        PAGES / "commands.md": MADE_FROM.format("cli/commands.py")
+        PAGES / "commands.md": MADE_FROM.format("cli/__init__.py")
         + COMMANDS
         + "".join(_commands()),
         SCHEMA: json.dumps(json_schema(), indent=1) + "\n",
@@ -125,7 +125,8 @@ def _commands() -> Iterator[str]:
     for name, command in sorted(astro.commands.items()):
         if command.hidden:
             continue
-        context = click.Context(command, info_name=f"kedro astro {name}", terminal_width=90)
+        parent = click.Context(astro, info_name="kedro astro", **astro.context_settings)
+        context = click.Context(command, parent, name, terminal_width=90)
         yield f"\n## kedro astro {name}\n\n```\n{command.get_help(context)}\n```\n"
 
 

@@ -133,7 +133,7 @@ def test_the_cache_ignores_itself_in_git(project: Path) -> None:
 
 def compiled(project: Path, path: Path) -> subprocess.CompletedProcess[str]:
     code = (
-        "import sys; from pathlib import Path; from kedro_astro.cli import commands as cli; "
+        "import sys; from pathlib import Path; from kedro_astro import cli; "
         "cli._project = lambda: Path(sys.argv[1]); cli.astro(['compile', sys.argv[2]])"
     )
     shim = Path(manifest.__file__).parents[2]

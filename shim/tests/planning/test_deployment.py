@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 from click.testing import CliRunner
-from kedro_astro.cli import commands as cli
+from kedro_astro import cli
 from kedro_astro.planning.deployment import in_image
 from projects import CATALOG, SALES, MakeProject
 

@@ -24,6 +24,6 @@ if __name__ == "__main__":
 
             read(*arguments)
         case _:
-            from kedro_astro.cli.commands import astro
+            from kedro_astro.cli import astro
 
             astro(prog_name="kedro astro")

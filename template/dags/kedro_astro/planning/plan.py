@@ -138,11 +138,11 @@ def longest_chain(planned: Sequence[Task]) -> int:
     return max(depth.values(), default=0)
 
 
-def by_grouping(pipeline: Pipeline, datasets: Mapping[str, Dataset]) -> dict[str, tuple[int, int]]:
-    """Return what each possible grouping costs: how many tasks, and their longest chain."""
-    found: dict[str, tuple[int, int]] = {}
+def by_grouping(pipeline: Pipeline, datasets: Mapping[str, Dataset]) -> dict[str, dict[str, int]]:
+    """Return what each possible grouping costs: its `tasks`, and the longest chain of them."""
+    found: dict[str, dict[str, int]] = {}
     for grouping in GROUPINGS:
         with suppress(CrossingError):
             planned = tasks(pipeline, datasets, grouping)
-            found[grouping] = (len(planned), longest_chain(planned))
+            found[grouping] = {"tasks": len(planned), "hops": longest_chain(planned)}
     return found
