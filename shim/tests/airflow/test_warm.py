@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kedro_astro.airflow.accept import to_bytes
+from kedro_astro.airflow.manifest import to_bytes
 from kedro_astro.reading.libraries import KEDRO
 from kedro_astro.structure import Structure
 from packages import Install, run
@@ -44,7 +44,7 @@ def warm(
     """
     structure = Structure("shop", "Shop", "", (), {}, libraries=libraries)
     manifest = project / "compiled.jsonl"
-    manifest.write_bytes(to_bytes(structure, ""))
+    manifest.write_bytes(to_bytes(structure))
     env = {"KEDRO_ASTRO_MANIFEST": str(manifest), **env}
     output = run(f"{before}{WARM}{then}", str(project), executor, interpreter, env=env)
     *lines, last = output.splitlines()
@@ -113,7 +113,7 @@ def test_what_ends_the_process_after_all_is_tried_again(
     with pytest.raises(ValueError, match="not enough values"):
         warm(tmp_path, env, "a", "b")
     lines, modules, _ = warm(tmp_path, env, "a", "b")
-    assert "a (ends the process (status 0))" in lines[1] and "b" in modules
+    assert "a (ends the process (exit code 0))" in lines[1] and "b" in modules
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"x": {"a": 1}}', b"\xff", None])
@@ -182,19 +182,21 @@ def test_memory_is_looked_at_each_time(tmp_path: Path, packages: Install) -> Non
     names = ("good", "large", "small")
     before = "from kedro_astro.airflow import trial as t; t.memory_left = lambda: {} << 20\n"
     (first, cold), modules, _ = warm(tmp_path, env, *names, before=before.format(100))
-    assert "large (takes more than the " in cold and "2 modules" in first
+    assert "large (takes more memory than " in cold and "2 modules" in first
     assert {*names} & modules == {"good", "small"}
     (line,), modules, _ = warm(tmp_path, env, *names, before=before.format(1000))
-    assert "64 MB" in line and "after a trial of" in line and {*names} <= modules
+    assert (
+        ("64 MB" in line or "65 MB" in line) and "after a trial of" in line and {*names} <= modules
+    )
     (first, cold), modules, _ = warm(tmp_path, env, *names, before=before.format(100))
-    assert "after a trial of" in first and "large (takes more than the " in cold
+    assert "after a trial of" in first and "large (takes more memory than " in cold
     assert {*names} & modules == {"good", "small"}
 
 
 def test_tasks_that_are_spawned_inherit_nothing(tmp_path: Path, packages: Install) -> None:
     before = "import multiprocessing; multiprocessing.set_start_method('spawn')"
     (line,), modules, _ = warm(tmp_path, packages(a=""), "a", before=before)
-    assert "Tasks start cold: Airflow starts them by spawn" in line and "a" not in modules
+    assert "Tasks start cold: by spawn" in line and "a" not in modules
     assert line.endswith("AIRFLOW__CORE__MP_START_METHOD=fork changes that.")
 
 

@@ -16,8 +16,6 @@ HOME = Path(__file__).parents[2]
 
 # What they fork has their command line, and macOS forks no tasks.
 FORKS = sys.platform == "linux" and multiprocessing.parent_process() is None
-IN_SCHEDULER = FORKS and sys.argv[1:2] == ["scheduler"]
-IN_WORKER = FORKS and sys.argv[1:3] == ["celery", "worker"]
 
 
 def warm(component: str) -> None:
@@ -25,21 +23,16 @@ def warm(component: str) -> None:
     from airflow.configuration import conf
 
     dags = HOME if HOME.name == "dags" else Path(conf.get("core", "dags_folder"))
-    others = set(sys.modules)
-    sys.path.insert(0, str(HOME))
-    try:
-        from kedro_astro.airflow.warm import warm_up
-    finally:
-        sys.path.remove(str(HOME))
-    warm_up(
-        dags.parent,
-        component,
-        conf.get("core", "executor"),
-        conf.getboolean("core", "execute_tasks_new_python_interpreter", fallback=False),
+    new_interpreter = conf.getboolean(
+        "core", "execute_tasks_new_python_interpreter", fallback=False
     )
-    for name in set(sys.modules) - others:
-        if name.partition(".")[0] == "kedro_astro":
-            del sys.modules[name]
+    sys.path.insert(0, str(HOME))
+    from kedro_astro.airflow.warm import warm_up
+
+    sys.path.remove(str(HOME))
+    warm_up(dags.parent, component, conf.get("core", "executor"), new_interpreter)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "kedro_astro"]:
+        del sys.modules[name]
 
 
 class Starting:
@@ -55,7 +48,7 @@ class Starting:
         warm("scheduler")
 
 
-if IN_WORKER:
+if FORKS and sys.argv[1:3] == ["celery", "worker"]:
     from celery.signals import worker_init
 
     # It has no listeners, and this comes before its pool of processes.
@@ -66,4 +59,4 @@ class KedroAstroWarm(AirflowPlugin):
     """What Airflow looks for."""
 
     name = "kedro_astro_warm"
-    listeners = [Starting()] if IN_SCHEDULER else []
+    listeners = [Starting()] if FORKS and sys.argv[1:2] == ["scheduler"] else []

@@ -19,24 +19,17 @@ INSTALLED = {"site-packages", "dist-packages"}
 def imported(source: str | bytes) -> set[str]:
     """Return the absolute names that a Python file imports, wherever in it: nodes import lazily.
 
-    `from x import y` gives `x` and `x.y`, which need not be a module. What is imported only for
-    type checkers is left out.
+    `from x import y` gives `x` and `x.y`, which need not be a module.
 
     Raises:
         SyntaxError: if it is no Python.
     """
     names: set[str] = set()
-    nodes: list[ast.AST] = [ast.parse(source)]
-    while nodes:
-        node = nodes.pop()
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            nodes += node.orelse
-        else:
-            nodes += ast.iter_child_nodes(node)
     return names
 
 
@@ -60,12 +53,11 @@ def installed(names: Iterable[str]) -> list[str]:
 
     Python's own, the project's own, and what is no module are left out.
     """
-    found = {name: _spec(name.partition(":")[0]) for name in sorted(set(names))}
     return [
         name
-        for name, spec in found.items()
+        for name in sorted(set(names))
         # A namespace is no file: there is nothing in it to import.
-        if spec and spec.origin and INSTALLED & {*Path(spec.origin).parts}
+        if (spec := _spec(name.partition(":")[0])) and INSTALLED & {*Path(spec.origin or "").parts}
     ]
 
 
