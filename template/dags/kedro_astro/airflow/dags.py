@@ -19,6 +19,7 @@ from airflow.providers.common.compat.sdk import (
     get_parsing_context,
 )
 
+from kedro_astro.airflow.callback import Callback
 from kedro_astro.airflow.manifest import read, read_for_task
 from kedro_astro.airflow.operators import KedroOperator
 
@@ -111,17 +112,13 @@ def build_dag(blueprint: Blueprint, project: Path) -> DAG:
 
 def _arguments(given: Arguments, source: str) -> dict[str, Any]:
     """Return arguments as Airflow takes them; callbacks know where the user's packages are."""
-    arguments = dict(given["plain"])
-    for name, (kind, value) in given["special"].items():
-        if kind == "timedelta":
-            arguments[name] = timedelta(seconds=value)
-        elif kind == "datetime":
-            arguments[name] = datetime.fromisoformat(value)
-        else:
-            from kedro_astro.airflow.callback import Callback
-
-            arguments[name] = Callback(value, source)
-    return arguments
+    kinds = {
+        "": lambda value: value,
+        "timedelta": lambda seconds: timedelta(seconds=seconds),
+        "datetime": datetime.fromisoformat,
+        "callback": lambda path: Callback(path, source),
+    }
+    return {name: kinds[kind](value) for name, (kind, value) in given.items()}
 
 
 def _schedule(said: Any) -> Any:

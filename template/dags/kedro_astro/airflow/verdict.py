@@ -155,27 +155,19 @@ def _serialized(dag: Any) -> Any:
 
 def _said(blueprint: Blueprint) -> dict[str, Any]:
     """Return the settings that a DAG is made with, those of its tasks as well, and their values."""
-    given = [blueprint["arguments"], *(task["arguments"] for task in blueprint["tasks"])]
-    said = {k: v for arguments in reversed(given) for k, v in arguments["plain"].items()}
-    special = {k: v[1] for arguments in given for k, v in arguments["special"].items()}
-    fields = {"params": sorted(blueprint["fields"])} if blueprint["fields"] else {}
-    return {"schedule": blueprint["schedule"], **fields, **said, **special}
+    given = [*(task["arguments"] for task in blueprint["tasks"]), blueprint["arguments"]]
+    said = {key: value for arguments in given for key, (_, value) in arguments.items()}
+    return {"schedule": blueprint["schedule"], "params": [*blueprint["fields"]], **said}
 
 
 def _without(blueprint: Blueprint, key: str) -> Blueprint:
     """Return the blueprint as it would be if `airflow.yml` did not say `key`."""
 
-    def rest(arguments: Any) -> Any:
-        return {k: {n: v for n, v in kind.items() if n != key} for k, kind in arguments.items()}
+    def rest(part: Blueprint) -> Blueprint:
+        return {**part, "arguments": {k: v for k, v in part["arguments"].items() if k != key}}
 
-    tasks: Any = [{**task, "arguments": rest(task["arguments"])} for task in blueprint["tasks"]]
-    return {
-        **blueprint,
-        "arguments": rest(blueprint["arguments"]),
-        "schedule": None if key == "schedule" else blueprint["schedule"],
-        "fields": {} if key == "params" else blueprint["fields"],
-        "tasks": tasks,
-    }
+    others = {"schedule": {"schedule": None}, "params": {"fields": {}}}.get(key, {})
+    return rest({**blueprint, **others, "tasks": [rest(task) for task in blueprint["tasks"]]})
 
 
 def _in_words(error: BaseException) -> str:

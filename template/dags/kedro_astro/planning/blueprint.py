@@ -21,7 +21,6 @@ from kedro_astro.structure import PIPELINE_HOOKS, Pipeline, Structure, leaves, u
 
 LONG_AGO = datetime.fromisoformat("2020-01-01T00:00:00+00:00")
 
-
 SPECIAL: dict[type, Callable[[Any], Any]] = {
     timedelta: timedelta.total_seconds,
     datetime: datetime.isoformat,
@@ -29,12 +28,9 @@ SPECIAL: dict[type, Callable[[Any], Any]] = {
 }
 """What JSON does not have, and how it is written."""
 
-Arguments = dict[str, dict[str, Any]]
-"""Arguments of a DAG or an operator, as JSON.
-
-- `plain`: as they are.
-- `special`: what JSON does not have, as pairs: `timedelta` and seconds, `datetime` and its ISO
-  form, `callback` and a dotted path.
+Arguments = dict[str, tuple[str, Any]]
+"""Arguments of a DAG or an operator, as JSON: by name the kind and the value. The kind is empty for
+what JSON has, else `timedelta` (seconds), `datetime` (ISO) or `callback` (a dotted path).
 """
 
 Work = dict[str, Any]
@@ -154,13 +150,12 @@ def _task(
 
 
 def _arguments(values: Mapping[str, Any]) -> Arguments:
-    special = {
-        name: (type(value).__name__.lower(), SPECIAL[type(value)](value))
-        for name, value in values.items()
-        if type(value) in SPECIAL
-    }
-    plain = {name: value for name, value in values.items() if name not in special}
-    return {"plain": plain, "special": special}
+    return {name: _written(value) for name, value in values.items()}
+
+
+def _written(value: Any) -> tuple[str, Any]:
+    kind = type(value)
+    return (kind.__name__.lower(), SPECIAL[kind](value)) if kind in SPECIAL else ("", value)
 
 
 def _schedule(said: Any, package: str) -> Any:
