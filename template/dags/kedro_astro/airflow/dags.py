@@ -6,6 +6,7 @@ holds only what Airflow has accepted, see `verdict`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,7 +113,7 @@ def build_dag(blueprint: Blueprint, project: Path) -> DAG:
 
 def _arguments(given: Arguments, source: str) -> dict[str, Any]:
     """Return arguments as Airflow takes them; callbacks know where the user's packages are."""
-    kinds = {
+    kinds: dict[str, Callable[[Any], Any]] = {
         "": lambda value: value,
         "timedelta": lambda seconds: timedelta(seconds=seconds),
         "datetime": datetime.fromisoformat,

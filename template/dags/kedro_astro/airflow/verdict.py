@@ -166,7 +166,8 @@ def _without(blueprint: Blueprint, key: str) -> Blueprint:
     def rest(part: Blueprint) -> Blueprint:
         return {**part, "arguments": {k: v for k, v in part["arguments"].items() if k != key}}
 
-    others = {"schedule": {"schedule": None}, "params": {"fields": {}}}.get(key, {})
+    nothing: dict[str, Blueprint] = {"schedule": {"schedule": None}, "params": {"fields": {}}}
+    others = nothing.get(key, {})
     return rest({**blueprint, **others, "tasks": [rest(task) for task in blueprint["tasks"]]})
 
 
