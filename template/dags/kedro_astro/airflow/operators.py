@@ -44,8 +44,8 @@ class KedroOperator(BaseOperator):
     end: Callable[[], None] | None = None
 
     def execute(self, context: Context) -> dict[str, dict[str, str | None]]:
+        from kedro_astro.airflow.manifest import own_python
         from kedro_astro.planning.ids import folder_of_run, version_of_run
-        from kedro_astro.project import own_python
         from kedro_astro.running import places
         from kedro_astro.running.session import Session
         from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from kedro_astro.errors import choice, label, listed, shown
+from kedro_astro.errors import choice, label, shown
 from kedro_astro.settings.models import WHOLE_PROJECT, AirflowYml, OnAssets, groups, said
 from kedro_astro.settings.models import section_name as section_of
 from kedro_astro.settings.use import namespaces_of, over, selected
@@ -115,5 +115,5 @@ def _same_ids(file: AirflowYml, chosen: Sequence[str], ids: Mapping[str, str]) -
         if own[name] and others != [name]:
             yield (
                 f"{section_of(name)}.dag_id is {own[name]}, which is also the id of the pipeline "
-                f"{listed(sorted({*others} - {name}))}. Give each DAG an id of its own."
+                f"{', '.join(sorted({*others} - {name}))}. Give each DAG an id of its own."
             )
