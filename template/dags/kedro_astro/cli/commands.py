@@ -175,7 +175,7 @@ def _manifest() -> Manifest:
 
     try:
         return read(_project())
-    except KedroAstroError as error:
+    except (KedroAstroError, OSError) as error:
         raise click.ClickException(str(error)) from None
 
 
