@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from kedro_astro.airflow import manifest
 from kedro_astro.airflow.manifest import COMPILED, kept_at, load, read
 from kedro_astro.airflow.refresh import compile
 from kedro_astro.errors import ManifestError
-from kedro_astro.structure import from_json, to_json
+from kedro_astro.structure import from_json
 from projects import CATALOG, SALES, MakeProject
 
 MORE = SALES.replace("total", "more").replace("first", "third").replace("second", "fourth")
@@ -181,7 +182,7 @@ def test_a_compiled_manifest_that_is_none_is_said(
 
 def test_json_and_back(project: Path) -> None:
     structure = load(project)
-    assert from_json(json.loads(json.dumps(to_json(structure)))) == structure
+    assert from_json(json.loads(json.dumps(asdict(structure)))) == structure
 
 
 def test_a_slow_reading_goes_on_in_the_background(

@@ -231,9 +231,7 @@ def test_an_interpreter_that_is_not_there(
     make_project: MakeProject, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(PYTHON, str(tmp_path / "bin/python"))
-    with pytest.raises(
-        InterpreterError, match=rf"{PYTHON} says .*{tmp_path}.* where there is none"
-    ):
+    with pytest.raises(InterpreterError, match=rf"{PYTHON} says {tmp_path}.* where there is none"):
         read(make_project())
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from signal import SIGKILL, Signals
-from typing import Any
 
 
 class KedroAstroError(Exception):
@@ -24,23 +23,15 @@ class BrokenProjectError(KedroAstroError):
     """
 
     def __init__(self, problems: Sequence[str], kept: int | None) -> None:
-        if kept is None:
-            next_ = "Mend it and build again; `kedro astro check` shows it without a build."
-        else:
+        next_ = "Mend it and build again; `kedro astro check` shows it without a build."
+        if kept is not None:
+            stay = f"Its {kept} DAGs that could be read, now or before, stay."
             next_ = (
-                "Mend it and save: Airflow looks again by itself, and this message goes. `kedro "
-                "astro check` shows it in a terminal, and `kedro registry list` the traceback of "
-                "what cannot be imported. "
-            ) + (
-                f"Its {kept} DAGs that could be read, now or before, stay."
-                if kept
-                else "Until then it has no DAGs."
+                "Mend it and save, and this message goes. `kedro registry list` has the traceback "
+                f"of what cannot be imported. {stay if kept else 'Until then it has no DAGs.'}"
             )
-        super().__init__(
-            "Something is wrong with this project's pipelines or their configuration.\n"
-            + "\n".join(problems)
-            + f"\n{next_}"
-        )
+        what = "Something is wrong with this project's pipelines or their configuration."
+        super().__init__("\n".join([what, *problems, next_]))
 
 
 class ConfigurationError(KedroAstroError):
@@ -52,10 +43,8 @@ class ConfigurationError(KedroAstroError):
     """
 
     def __init__(self, section: str, what: str) -> None:
-        super().__init__(
-            f"The {section} of this project {what}. Correct it in {section}*.yml or {section}/, "
-            "below conf/base or in the environment's folder."
-        )
+        files = f"{section}*.yml or {section}/, below conf/base or in the environment's folder"
+        super().__init__(f"The {section} of this project {what}. Correct it in {files}.")
 
 
 class MissingEnvironmentError(KedroAstroError):
@@ -66,40 +55,21 @@ class MissingEnvironmentError(KedroAstroError):
     """
 
     def __init__(self, folder: str) -> None:
-        super().__init__(
-            f"The folder {folder} is not there, so nothing of the configuration can be read. Make "
-            "it (it may be empty), or correct KEDRO_ENV: without that, Airflow's tasks run with "
-            "conf/airflow where it exists, else with the project's own default environment."
-        )
+        next_ = "Make it (it may be empty), or correct KEDRO_ENV."
+        super().__init__(f"The folder {folder} is not there. {next_}")
 
 
 class InterpreterError(KedroAstroError):
-    """The project's own interpreter is not there.
+    """The interpreter that is to read the project and to run its nodes cannot.
 
     Args:
-        variable, path: the environment variable that names it, and where it should be.
+        why: a sentence without its full stop.
     """
 
-    def __init__(self, variable: str, path: str) -> None:
+    def __init__(self, why: str) -> None:
         super().__init__(
-            f"{variable} says that Kedro and the project's libraries are with the interpreter "
-            f"{path}, where there is none. Make it (in an image the Dockerfile does, on your "
-            "machine `uv sync` makes .venv/bin/python), or correct the variable."
-        )
-
-
-class NoKedroError(KedroAstroError):
-    """The interpreter that reads the project has no Kedro.
-
-    Args:
-        variable, python: what names the project's own interpreter, and the one that was taken.
-    """
-
-    def __init__(self, variable: str, python: str) -> None:
-        super().__init__(
-            f"Kedro is not installed for {python}. If this project has an interpreter of its own, "
-            f"set {variable} to its path (on your machine that is .venv/bin/python of the "
-            "project); otherwise install requirements.txt there."
+            f"{why}. Install requirements.txt for it (`uv sync` on your machine, for .venv), or "
+            "set KEDRO_ASTRO_PYTHON to the interpreter that has Kedro and the project's libraries."
         )
 
 
@@ -121,10 +91,9 @@ class CrossingError(KedroAstroError):
 
     def __init__(self, pipeline: str, dataset: str, producer: str, consumer: str) -> None:
         super().__init__(
-            f"Pipeline {pipeline}: the dataset {dataset} is in memory, but node {producer}, which "
-            f"makes it, and node {consumer}, which needs it, would run in two tasks. Declare "
-            f"{dataset} in the catalog with a type that saves it, or group the two nodes into one "
-            "task (`grouping: memory` in airflow.yml does)."
+            f"Pipeline {pipeline}: the dataset {dataset} is in memory and would have to go from "
+            f"the task of node {producer} to that of node {consumer}. Declare it in the catalog as "
+            "a type that saves it, or keep the two together (`grouping: memory` does)."
         )
 
 
@@ -138,8 +107,8 @@ class SameIdError(KedroAstroError):
 
     def __init__(self, pipeline: str, other: str, dag_id: str) -> None:
         super().__init__(
-            f"Pipeline {pipeline}: its DAG would be called {dag_id}, as that of the pipeline "
-            f"{other} is. Rename one of the pipelines, or give one a `dag_id` in airflow.yml."
+            f"Pipeline {pipeline}: its DAG would be called {dag_id}, as that of pipeline {other}. "
+            "Rename one of the two, or give one a `dag_id` in airflow.yml."
         )
 
 
@@ -150,23 +119,16 @@ class RefusedDagError(KedroAstroError):
         pipeline: its name.
         reason: what Airflow raised.
         file: the file or files of settings.
-        keys: the settings without which Airflow would take it: value and what it must be, by key.
+        wrong: a sentence for each setting without which Airflow would take it.
     """
 
-    def __init__(
-        self, pipeline: str, reason: str, file: str, keys: Mapping[str, tuple[Any, str]]
-    ) -> None:
+    def __init__(self, pipeline: str, reason: str, file: str, wrong: Sequence[str]) -> None:
         what = f"Airflow refuses the DAG of the pipeline {pipeline}: {reason.rstrip('.')}."
-        said = [
-            f"{key} is {shown(value)}. It must be {must_be}."
-            for key, (value, must_be) in keys.items()
-        ]
-        remedy = (
-            f"Correct it in the section {pipeline} or default."
-            if said
-            else (f"If {file} says it, correct it in the section {pipeline} or default.")
-        )
-        super().__init__(" ".join([f"{file}:" if said else "", what, *said, remedy]).strip())
+        where = f"in the section {pipeline} or default"
+        if wrong:
+            super().__init__(f"{file}: {what} {' '.join(wrong)} Correct it {where}.")
+        else:
+            super().__init__(f"{what} If {file} says it, correct it {where}.")
 
 
 class CacheError(KedroAstroError):
@@ -193,11 +155,10 @@ class StillReadingError(KedroAstroError):
     """
 
     def __init__(self, kept: int) -> None:
+        there = f"the {kept} DAGs of the last reading stay" if kept else "there are no DAGs"
         super().__init__(
-            "Reading this project's pipelines takes longer than Airflow waits for a DAG file. It "
-            "goes on in the background, and this message goes when it is done; until then "
-            + (f"the {kept} DAGs of the last reading stay. " if kept else "there are no DAGs. ")
-            + "If it never is: what do your pipelines do when they are imported?"
+            "Reading this project's pipelines takes longer than Airflow waits for a DAG file. "
+            f"Until it is done, in the background, {there}. What do they do when they are imported?"
         )
 
 
@@ -215,10 +176,9 @@ class ManifestError(KedroAstroError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
-            f"The compiled manifest {path} cannot be used: {reason}. "
-            "Build the image anew, with `kedro astro compile` in its Dockerfile (`astro deploy` "
-            "without --dags, if only dags/ was deployed), or unset KEDRO_ASTRO_MANIFEST to have "
-            "the project itself read."
+            f"The compiled manifest {path} cannot be used: {reason}. Build the image anew, with "
+            "`kedro astro compile` in its Dockerfile (`astro deploy` without --dags), or unset "
+            "KEDRO_ASTRO_MANIFEST."
         )
 
 
@@ -236,10 +196,9 @@ def of_permission(error: BaseException | None, user: int) -> str:
     while error:
         if isinstance(error, PermissionError) and error.filename:
             return (
-                f"{error.filename} may not be read or written by the user {user}, who runs this "
-                "task. Under `astro dev start`, `astro dev restart` opens all that is in data/ to "
-                "tasks; anywhere else let that user into the folder, or give the dataset another "
-                "path."
+                f"{error.filename} is closed to the user {user}, who runs this task. Under "
+                "`astro dev start`, `astro dev restart` opens data/ to tasks; elsewhere let that "
+                "user into the folder, or give the dataset another path."
             )
         error = error.__cause__ or error.__context__
     return ""
@@ -274,13 +233,9 @@ def nearest(name: object, names: Iterable[str]) -> str:
 def choice(name: object, names: Iterable[str]) -> str:
     """Return the nearest of the names, and which there are."""
     names = sorted(names)
-    return f"{nearest(name, names)} Known here: {listed(names) or 'none'}.".strip()
-
-
-def listed(names: Iterable[str]) -> str:
-    names = [label(name) for name in names]
+    known = ", ".join(map(label, names[:40])) or "none"
     more = f" and {len(names) - 40} more" if len(names) > 40 else ""
-    return ", ".join(names[:40]) + more
+    return f"{nearest(name, names)} Known here: {known}{more}.".strip()
 
 
 def label(name: object) -> str:

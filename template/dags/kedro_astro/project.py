@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 SHIM = Path(__file__).resolve().parent
@@ -27,8 +27,6 @@ CHECKSUMS = "CHECKSUMS"
 CACHE = ".kedro-astro"
 """The folder in a project for what kedro-astro may lose."""
 
-IGNORE = ".gitignore"
-
 OWN_REQUIREMENTS = "requirements-kedro.txt"
 """Names the libraries of the pipelines where they are not beside Airflow."""
 
@@ -37,7 +35,6 @@ AIRFLOW_PYTHON = ".venv-airflow/bin/python"
 
 PYTHON = "KEDRO_ASTRO_PYTHON"
 """Names the interpreter that has Kedro and the project's libraries, if Airflow's has not."""
-
 
 TARGETS = ("astro", "mwaa", "kubernetes")
 """Where a project may be deployed: workers there share no disk."""
@@ -49,22 +46,6 @@ def find_project(folder: Path) -> Path | None:
         if all((candidate / name).is_file() for name in ("pyproject.toml", "dags/kedro_dags.py")):
             return candidate
     return None
-
-
-def own_python() -> str | None:
-    """Return the interpreter that the project has for itself; None if it shares Airflow's.
-
-    Raises:
-        InterpreterError: if there is none where `KEDRO_ASTRO_PYTHON` says.
-    """
-    path = os.environ.get(PYTHON)
-    if not path or os.path.abspath(path) == os.path.abspath(sys.executable):
-        return None
-    if not os.access(path, os.X_OK):
-        from kedro_astro.errors import InterpreterError
-
-        raise InterpreterError(PYTHON, path)
-    return path
 
 
 def kedro_env(project: Path) -> str | None:
@@ -80,30 +61,29 @@ def kedro_env(project: Path) -> str | None:
 
 def cache_folder(project: Path) -> Path:
     """Return the folder for what kedro-astro may lose: in the project, or where that is read-only
-    in the system's temporary folder. It is made if need be, with a `.gitignore` of its own."""
+    in the system's temporary folder. It is made if need be, with a `.gitignore` of its own.
+
+    Raises:
+        OSError: if neither can be written to.
+    """
     own = project / CACHE
     # Each parse asks; mostly it is there.
-    if os.access(own / IGNORE, os.F_OK) and os.access(own, os.W_OK):
+    if (own / ".gitignore").exists() and os.access(own, os.W_OK):
         return own
     import hashlib
     import tempfile
 
     owner = hashlib.sha256(f"{os.getuid()} {project}".encode()).hexdigest()[:16]
     for folder in (own, Path(tempfile.gettempdir()) / f"kedro-astro-{owner}"):
-        try:
+        with suppress(OSError):
             folder.mkdir(mode=0o700, exist_ok=True)
-            if folder.stat().st_uid != os.getuid() and folder != own:
-                continue
-            ignore = folder / IGNORE
-            if not ignore.exists():
-                ignore.write_text("*\n", encoding="utf-8")
-            if os.access(folder, os.W_OK):
+            ours = folder == own or folder.stat().st_uid == os.getuid()
+            if ours and os.access(folder, os.W_OK):
+                (folder / ".gitignore").write_text("*\n", encoding="utf-8")
                 return folder
-        except OSError:
-            continue
-    from kedro_astro.errors import ManifestError
-
-    raise ManifestError(own, "neither it nor the temporary folder can be written to")
+    raise OSError(
+        f"Neither {own} nor {folder} can be written to. Let Airflow write to one of them."
+    )
 
 
 def prepare_kedro() -> None:
@@ -135,14 +115,11 @@ def write(file: Path, content: bytes) -> None:
     import tempfile
 
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-    try:
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(content)
-        os.replace(temporary, file)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.name}-") as folder:
+        temporary = Path(folder, file.name)
+        temporary.touch(mode=0o600)
+        temporary.write_bytes(content)
+        temporary.replace(file)
 
 
 def command(python: str, *arguments: str) -> list[str]:

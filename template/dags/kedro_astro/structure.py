@@ -7,10 +7,8 @@ Nothing here imports Kedro or Airflow: `discover` makes a structure from a proje
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from dataclasses import dataclass, field
+from typing import Any
 
 RUN_PARAMETER = "airflow_run"
 """Kedro runtime parameter that names the folder of a DAG run, for paths in the catalog."""
@@ -23,9 +21,6 @@ PIPELINE_HOOKS = ("before_pipeline_run", "after_pipeline_run")
 
 SOURCES = ("src", "conf", "pyproject.toml")
 """What a structure is read from in a project of Kedro's usual layout."""
-
-PIPELINE_HOOKS = ("before_pipeline_run", "after_pipeline_run")
-"""Kedro's hooks that it fires once in each session, so in each task."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +66,11 @@ class Node:
     tags: tuple[str, ...] = ()
     doc: str = ""
     home: str = ""
+
+    @property
+    def datasets(self) -> list[str]:
+        """What it loads and saves, without parameters."""
+        return [name for name in (*self.inputs, *self.outputs) if not is_parameter(name)]
 
 
 @dataclass(frozen=True)
@@ -132,34 +132,16 @@ def nothing(problem: str, sources: tuple[str, ...] = SOURCES) -> Structure:
     return Structure("", "", "", (), {}, sources=sources, problems=(problem,))
 
 
-def to_json(structure: Structure) -> dict[str, Any]:
-    """Return the structure as JSON-serializable data; `from_json` is its inverse."""
-    return asdict(structure)
-
-
 def from_json(data: Mapping[str, Any]) -> Structure:
-    """Return the structure that `to_json` wrote.
+    """Return the structure that `dataclasses.asdict` made the data of.
 
     Raises:
         ValueError: if the data is no structure.
     """
-    try:
-        pipelines = tuple(
-            Pipeline(
-                **{**pipeline, "nodes": tuple(_made(Node, node) for node in pipeline["nodes"])}
-            )
-            for pipeline in data["pipelines"]
-        )
-        datasets = {name: Dataset(**dataset) for name, dataset in data["datasets"].items()}
-        return _made(Structure, {**data, "pipelines": pipelines, "datasets": datasets})
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not a kedro-astro structure ({error!r})") from error
+    # Not at the top: the project's own interpreter, which makes structures, may lack it.
+    from pydantic import TypeAdapter
 
-
-def _made(kind: type[T], data: Mapping[str, Any]) -> T:
-    """Return a thing of its JSON, which has lists for tuples."""
-    tuples = [field.name for field in fields(kind) if str(field.type).startswith("tuple")]  # type: ignore[arg-type]
-    return kind(**{**data, **{name: tuple(data[name]) for name in tuples}})
+    return TypeAdapter(Structure).validate_python(data)
 
 
 def is_parameter(name: str) -> bool:
@@ -197,9 +179,7 @@ def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
         for parent in parents:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
-                raise ValueError(
-                    f"This run sets the parameter {name} and also {parent}, which it is a part of. "
-                    "Start it again with one of the two."
-                )
+                both = f"the parameter {name} and also {parent}, which it is a part of"
+                raise ValueError(f"This run sets {both}. Start it again with one of them.")
         place[last] = dict(value) if isinstance(value, dict) else value
     return found

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kedro_astro.project import CHECKSUMS, SHIM, cache_folder, kedro_env, own_python
+from kedro_astro.project import CHECKSUMS, PYTHON, SHIM, cache_folder, kedro_env
 
 if TYPE_CHECKING:
     from kedro_astro.planning.blueprint import Blueprint
@@ -89,9 +89,9 @@ def to_bytes(
     fingerprint: str = "",
 ) -> bytes:
     """Return the content of a manifest, which `Manifest` takes."""
-    from kedro_astro.structure import to_json
+    from dataclasses import asdict
 
-    body = b"\n".join(json.dumps(part).encode() for part in (to_json(structure), *blueprints))
+    body = b"\n".join(json.dumps(part).encode() for part in (asdict(structure), *blueprints))
     header: Mapping[str, object] = {
         "format": FORMAT,
         "checksum": zlib.crc32(body),
@@ -121,12 +121,13 @@ def read(project: Path, patience: Callable[[], float] | None = None) -> Manifest
     """
     if compiled := os.environ.get(COMPILED):
         return _compiled(Path(compiled), kedro_env(project))
-    kept = kept_at(cache_folder(project) / NAME)
+    path = cache_folder(project) / NAME
+    kept = kept_at(path)
     if kept and kept.fresh(project):
         return kept
     from kedro_astro.airflow.refresh import refresh
 
-    return refresh(project, patience and patience())
+    return refresh(project, path, patience and patience())
 
 
 def read_for_task(project: Path, dag_id: str, patience: Callable[[], float]) -> Manifest:
@@ -177,6 +178,22 @@ def fingerprint_of(project: Path, sources: Iterable[str]) -> str:
     for name in sources:
         facts += _stats(str(project / name))
     return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def own_python() -> str | None:
+    """Return the interpreter that the project has for itself; None if it shares Airflow's.
+
+    Raises:
+        InterpreterError: if there is none where `KEDRO_ASTRO_PYTHON` says.
+    """
+    path = os.environ.get(PYTHON)
+    if not path or os.path.abspath(path) == os.path.abspath(sys.executable):
+        return None
+    if not os.access(path, os.X_OK):
+        from kedro_astro.errors import InterpreterError
+
+        raise InterpreterError(f"{PYTHON} says {path}, where there is none")
+    return path
 
 
 def _site_packages(python: str) -> list[str]:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
-from kedro_astro.project import own_python
-
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
@@ -45,6 +43,7 @@ class KedroOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, dict[str, str | None]]:
         # Not at the top, as elsewhere here: a parse has no need of it.
+        from kedro_astro.airflow.manifest import own_python
         from kedro_astro.planning.ids import folder_of_run, version_of_run
         from kedro_astro.running import places
         from kedro_astro.running.session import Session

@@ -15,17 +15,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from kedro_astro.airflow.manifest import NAME, Manifest, fingerprint_of, kept_at, to_bytes
+from kedro_astro.airflow.manifest import Manifest, fingerprint_of, kept_at, own_python, to_bytes
 from kedro_astro.airflow.verdict import Refusal, judge
-from kedro_astro.errors import CacheError, RefusedDagError
+from kedro_astro.errors import CacheError, RefusedDagError, shown
 from kedro_astro.planning.blueprint import Blueprint, blueprints
 from kedro_astro.planning.plan import wrong_settings
-from kedro_astro.project import cache_folder, command, own_python, write
+from kedro_astro.project import command, write
 from kedro_astro.settings import must_be
 from kedro_astro.structure import SOURCES, Structure, from_json, nothing
 
 
-def refresh(project: Path, patience: float | None) -> Manifest:
+def refresh(project: Path, path: Path, patience: float | None) -> Manifest:
     """Have the project read if it has changed, and return its manifest.
 
     Where files of the cache cannot be read or written, the last good DAGs stay and `problems` says
@@ -33,9 +33,9 @@ def refresh(project: Path, patience: float | None) -> Manifest:
 
     Args:
         project: the folder that holds `pyproject.toml`.
+        path: of the manifest.
         patience: seconds to wait, forever if None.
     """
-    path = cache_folder(project) / NAME
     end = time.monotonic() + (math.inf if patience is None else patience)
     problems: tuple[str, ...] = ()
     try:
@@ -189,5 +189,6 @@ def _accepted(
 
 
 def _refusal(pipeline: str, why: Refusal, structure: Structure) -> RefusedDagError:
-    allowed = {key: (value, must_be(key)) for key, value in why["keys"].items()}
-    return RefusedDagError(pipeline, why["reason"], structure.settings_file, allowed)
+    said = why["keys"].items()
+    wrong = [f"{key} is {shown(value)}. It must be {must_be(key)}." for key, value in said]
+    return RefusedDagError(pipeline, why["reason"], structure.settings_file, wrong)

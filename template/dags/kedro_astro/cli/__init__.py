@@ -26,7 +26,7 @@ class Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except KedroAstroError as error:
+        except (KedroAstroError, OSError) as error:
             raise click.ClickException(str(error)) from None
 
 

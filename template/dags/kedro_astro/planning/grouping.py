@@ -125,8 +125,7 @@ def _together(
 def _keys(node: Node, datasets: Mapping[str, Dataset], grouping: str) -> Iterable[str]:
     """Return what brings a node together with others that have it too."""
     if grouping == "memory":
-        used = (name for name in (*node.inputs, *node.outputs) if not is_parameter(name))
-        return [untranscoded(name) for name in used if not _is_persistent(name, datasets)]
+        return [untranscoded(name) for name in node.datasets if not _is_persistent(name, datasets)]
     if grouping == "namespace":
         return [node.namespace.partition(".")[0]] if node.namespace else []
     if grouping == "tag":

@@ -7,26 +7,20 @@ import importlib.util
 import json
 import signal
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kedro_astro.errors import ConfigurationError, MissingEnvironmentError, NoKedroError
-from kedro_astro.project import PYTHON, kedro_env, prepare_kedro, relative, write
-from kedro_astro.reading.catalog import check_entries, dataset_of, types_of, without_credentials
+from kedro_astro.errors import ConfigurationError, InterpreterError, MissingEnvironmentError
+from kedro_astro.project import kedro_env, prepare_kedro, relative, write
+from kedro_astro.reading.catalog import check_entries, dataset_of, types_of
 from kedro_astro.reading.diagnose import describe
 from kedro_astro.reading.libraries import KEDRO, dataset_class, imported, installed, plugins
 from kedro_astro.reading.parameters import for_form, plain
 from kedro_astro.reading.registry import registered
-from kedro_astro.structure import (
-    RUN_FOLDER,
-    RUN_PARAMETER,
-    SOURCES,
-    Structure,
-    is_parameter,
-    nothing,
-    to_json,
-)
+from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER, SOURCES, Structure, nothing
 
 LIMIT = 600
 """Seconds that a reading may take."""
@@ -46,7 +40,7 @@ def discover(project: Path) -> Structure:
         no pipelines.
     """
     if not importlib.util.find_spec("kedro"):
-        return nothing(f"  {NoKedroError(PYTHON, sys.executable)}")
+        return nothing(f"  {InterpreterError(f'Kedro is not installed for {sys.executable}')}")
     prepare_kedro()
     sources = list(SOURCES)
     try:
@@ -70,7 +64,7 @@ def main(project: str, file: str, fingerprint: str) -> None:
     gc.disable()
     # Nobody waits for an import that hangs.
     signal.alarm(LIMIT)
-    structure = to_json(discover(Path(project)))
+    structure = asdict(discover(Path(project)))
     content = json.dumps({"fingerprint": fingerprint, "structure": structure})
     write(Path(file), content.encode())
 
@@ -95,19 +89,14 @@ def _read(project: Path, env: str | None, sources: list[str]) -> Structure:
         # To Kedro a folder that is not there is a section of the configuration that is not there.
         if name and not Path(loader.conf_source, name).is_dir():
             raise MissingEnvironmentError(relative(Path(loader.conf_source, name), project))
-    written = _section(loader, "catalog")
-    catalog = without_credentials(written)
+    catalog = _section(loader, "catalog")
     check_entries(catalog)
     parameters, left_out = for_form(_section(loader, "parameters"))
-    resolver = CatalogConfigResolver(catalog, None, DataCatalog.default_runtime_patterns)
+    # All credentials are there, and empty: one that is not defined here must not stop the reading.
+    credentials: dict[str, Any] = defaultdict(dict, {"": {}})
+    resolver = CatalogConfigResolver(catalog, credentials, DataCatalog.default_runtime_patterns)
     pipelines, broken = registered(project, metadata.package_name)
-    names = {
-        name
-        for pipeline in pipelines
-        for node in pipeline.nodes
-        for name in (*node.inputs, *node.outputs)
-        if not is_parameter(name)
-    }
+    names = {name for pipeline in pipelines for node in pipeline.nodes for name in node.datasets}
     said, file = _settings(loader, project)
     return Structure(
         package_name=metadata.package_name,
@@ -117,7 +106,7 @@ def _read(project: Path, env: str | None, sources: list[str]) -> Structure:
         datasets={name: dataset_of(name, resolver, project) for name in sorted(names)},
         parameters=parameters,
         left_out=left_out,
-        no_credentials=_no_credentials(written, loader),
+        no_credentials=_no_credentials(catalog, loader),
         libraries=_libraries(metadata.source_dir, names, resolver),
         settings=said,
         settings_file=file,
@@ -138,7 +127,7 @@ def _settings(loader: Any, project: Path) -> tuple[Any, str]:
     said = _section(loader, "airflow")
     try:
         return plain(said), " or ".join(files) or "airflow.yml"
-    except ValueError as error:
+    except (TypeError, RecursionError) as error:
         raise ConfigurationError("airflow", "cannot be used") from error
 
 
@@ -166,9 +155,8 @@ def _section(loader: Mapping[str, Any], name: str) -> dict[str, Any]:
     except MissingConfigException:
         return {}
     except Exception as error:
-        raise ConfigurationError(
-            name, "cannot be read. Each of its files must be a mapping"
-        ) from error
+        what = "cannot be read. Each of its files must be a mapping"
+        raise ConfigurationError(name, what) from error
 
 
 def _no_credentials(catalog: Mapping[str, Any], loader: Mapping[str, Any]) -> dict[str, str]:
@@ -178,9 +166,6 @@ def _no_credentials(catalog: Mapping[str, Any], loader: Mapping[str, Any]) -> di
     except ConfigurationError:
         # Values that come from an environment which is not this one's: they may be there.
         return {}
-    named = {
-        name: entry.get("credentials")
-        for name, entry in catalog.items()
-        if isinstance(entry, Mapping)
-    }
+    entries = [(name, entry) for name, entry in catalog.items() if isinstance(entry, Mapping)]
+    named = {name: entry.get("credentials") for name, entry in entries}
     return {name: key for name, key in named.items() if isinstance(key, str) and key not in there}

@@ -54,12 +54,10 @@ def plain(value: Any) -> Any:
     """Return a value as JSON has it: dates as ISO texts, sets as lists, else what shows its type.
 
     Raises:
-        ValueError: if it is nested too deep, or a key is neither text nor number.
+        TypeError: if a key is neither text nor number.
+        RecursionError: if it is nested too deep.
     """
-    try:
-        return json.loads(json.dumps(value, default=_other))
-    except (TypeError, RecursionError) as error:
-        raise ValueError(str(error)) from error
+    return json.loads(json.dumps(value, default=_other))
 
 
 def _other(value: Any) -> Any:
