@@ -23,14 +23,12 @@ def warm(component: str) -> None:
     from airflow.configuration import conf
 
     dags = HOME if HOME.name == "dags" else Path(conf.get("core", "dags_folder"))
-    new_interpreter = conf.getboolean(
-        "core", "execute_tasks_new_python_interpreter", fallback=False
-    )
+    anew = conf.getboolean("core", "execute_tasks_new_python_interpreter", fallback=False)
     sys.path.insert(0, str(HOME))
     from kedro_astro.airflow.warm import warm_up
 
     sys.path.remove(str(HOME))
-    warm_up(dags.parent, component, conf.get("core", "executor"), new_interpreter)
+    warm_up(dags.parent, component, conf.get("core", "executor"), anew)
     for name in [name for name in sys.modules if name.partition(".")[0] == "kedro_astro"]:
         del sys.modules[name]
 

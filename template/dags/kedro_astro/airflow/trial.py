@@ -90,7 +90,6 @@ def _in_child(names: list[str], report: Connection, room: int, each: float) -> N
         for name in names:
             ours, theirs = multiprocessing.Pipe()
             if (child := os.fork()) == 0:
-                ours.close()
                 theirs.send(_try(name, theirs, before))
                 theirs.recv()
                 continue
@@ -125,8 +124,13 @@ def _wait(child: int, pipe: Connection, most: int, each: float) -> str | None:
 def _try(name: str, pipe: Connection, before: dict[str, object]) -> str:
     """Import a module; return what is bad about it, or empty text."""
     importing = True
-    # The first word counts: the process is ended then, and what it forked with the others.
-    os.register_at_fork(before=lambda: importing and pipe.send("forks"))
+
+    def forks() -> None:
+        if importing:
+            pipe.send("forks")
+            os._exit(0)
+
+    os.register_at_fork(before=forks)
     reason = load(name)
     importing = False
     changed = [what for what, now in _marks().items() if now != before[what]]

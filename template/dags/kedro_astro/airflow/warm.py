@@ -15,14 +15,17 @@ import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from kedro_astro.airflow.manifest import load as load_structure
 from kedro_astro.airflow.manifest import own_python
 from kedro_astro.airflow.trial import ALL, TOO_LARGE, load, memory, memory_left, trial
+<<<<<<< HEAD
 from kedro_astro.project import CACHE, cache_folder, prepare_kedro
+=======
+from kedro_astro.project import cache_folder, own_python, prepare_kedro
+>>>>>>> cutwarm
 from kedro_astro.reading.libraries import installed
 
 SWITCH = "KEDRO_ASTRO_WARM_START"
@@ -49,24 +52,31 @@ def warm_up(project: Path, component: str, executor: str, new_interpreter: bool)
     value = os.environ.get(SWITCH, "").strip().lower()
     if value not in ("", "on", "off"):
         log.warning("%s is %r, which counts as on. Write on or off.", SWITCH, value)
+    ours = ("KEDRO_LOGGING_CONFIG", "KEDRO_DISABLE_TELEMETRY")
+    before = {name: os.environ[name] for name in ours if name in os.environ}
     try:
-        if value == "off":
-            log.info("Tasks start cold: %s is off.", SWITCH)
-        elif reason := _never_warm(component, executor, new_interpreter):
+        off = f"{SWITCH} is off" if value == "off" else ""
+        if reason := off or _never_warm(component, executor, new_interpreter):
             log.info("Tasks start cold: %s.", reason)
         else:
+            prepare_kedro()
             _warm(project)
     except Exception as error:
         # Airflow would print a traceback. It is not Airflow's fault, and nothing is broken.
         log.warning("Tasks start cold: %s: %s", type(error).__name__, error)
+    finally:
+        # Tasks inherit the environment, those of others as well.
+        for name in ours:
+            os.environ.pop(name, None)
+        os.environ.update(before)
 
 
 def _never_warm(component: str, executor: str, new_interpreter: bool) -> str:
     """Return why nothing can be handed on to tasks; empty text if it can."""
-    forked = component == "worker"  # Celery's pool forks whatever Python's own method is.
-    if not forked and "LocalExecutor" not in executor:
+    # Celery's pool forks whatever Python's own method is.
+    if component == "scheduler" and "LocalExecutor" not in executor:
         return f"with the {executor} this process forks none"
-    if not forked and (method := multiprocessing.get_start_method()) != "fork":
+    if component == "scheduler" and (method := multiprocessing.get_start_method()) != "fork":
         return f"by {method} they inherit nothing; AIRFLOW__CORE__MP_START_METHOD=fork changes that"
     if new_interpreter:
         return "[core] execute_tasks_new_python_interpreter is on"
@@ -83,19 +93,18 @@ def _warm(project: Path) -> None:
     with suppress(OSError, ValueError, LookupError, TypeError):
         found, size = json.loads(file.read_bytes())[key]
         file.unlink()  # Should an import end this process after all, the next start tries it.
-    names, cold, room = installed(libraries), defaultdict(list), memory_left() // 2
-    with _prepared():
-        if {*names} - found.keys() or size > room:
-            started = time.monotonic()
-            bad = {name: reason for name, reason in found.items() if reason}
-            found = bad | trial([name for name in names if name not in bad], room)
-            how = f"after a trial of {time.monotonic() - started:.1f} s"
-        started, before = time.monotonic(), memory(os.getpid())
-        for name in libraries:
-            reason = "is not installed here"
-            if name in names:
-                reason = found.get(name, f"was not reached in {ALL:.0f} s") or load(name)
-            cold[reason].append(name)
+    names, room = installed(libraries), memory_left() // 2
+    if {*names} - found.keys() or size > room:
+        started = time.monotonic()
+        bad = {name: reason for name, reason in found.items() if reason}
+        found = bad | trial([name for name in names if name not in bad], room)
+        how = f"after a trial of {time.monotonic() - started:.1f} s"
+    started, before = time.monotonic(), memory(os.getpid())
+    gone = dict.fromkeys({*libraries}.difference(names), "is not installed here")
+    cold = defaultdict(list)
+    for name in libraries:
+        reason = gone.get(name) or found.get(name, f"was not reached in {ALL:.0f} s") or load(name)
+        cold[reason].append(name)
     seconds, size = time.monotonic() - started, memory(os.getpid()) - before
     # Memory is looked at anew by the next start.
     kept = {name: reason for name, reason in found.items() if reason != TOO_LARGE}
@@ -108,28 +117,10 @@ def _warm(project: Path) -> None:
     log.info("Tasks start warm: %s.", said)
     if cold:
         why = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in cold.items())
-        again = f"To have all tried again, delete {CACHE}/{NAME}."
-        log.warning("Left cold, so that each task imports it anew: %s. %s", why, again)
+        log.warning("Left cold, so each task imports it: %s. To try again, delete %s.", why, file)
 
 
 def _key() -> str:
     """Return a hash of what a trial depends on: Python, and all that is installed, by version."""
     there = sorted(str(info) for path in sys.path for info in Path(path).glob("*-info"))
     return hashlib.sha256(repr((sys.version, *there)).encode()).hexdigest()
-
-
-@contextmanager
-def _prepared() -> Iterator[None]:
-    """Let Kedro be imported without a line in the log, and without a trace in the environment that
-    all tasks inherit."""
-    names = ("KEDRO_LOGGING_CONFIG", "KEDRO_DISABLE_TELEMETRY")
-    before = {name: os.environ[name] for name in names if name in os.environ}
-    prepare_kedro()
-    logging.disable(logging.INFO)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
-        for name in names:
-            del os.environ[name]
-        os.environ.update(before)
