@@ -21,11 +21,7 @@ from pathlib import Path
 from kedro_astro.airflow.manifest import load as load_structure
 from kedro_astro.airflow.manifest import own_python
 from kedro_astro.airflow.trial import ALL, TOO_LARGE, load, memory, memory_left, trial
-<<<<<<< HEAD
-from kedro_astro.project import CACHE, cache_folder, prepare_kedro
-=======
-from kedro_astro.project import cache_folder, own_python, prepare_kedro
->>>>>>> cutwarm
+from kedro_astro.project import cache_folder, prepare_kedro
 from kedro_astro.reading.libraries import installed
 
 SWITCH = "KEDRO_ASTRO_WARM_START"
