@@ -34,9 +34,8 @@ def left_to_merge(files: Mapping[str, str], deployed: bool = False) -> Iterator[
         files: texts of the files of `LOOKED_AT` that there are, by path in the project.
         deployed: whether `astro deploy` is to take the project, which stops at another image.
     """
-    dockerfile = files.get("Dockerfile")
-    if dockerfile is not None:
-        yield from _in_the_image(dockerfile, files, deployed)
+    if "Dockerfile" in files:
+        yield from _in_the_image(files, deployed)
     if "conf/local" not in files.get(".dockerignore", "conf/local"):
         what = ".dockerignore lets conf/local, with its credentials, into the image."
         yield "error", f"{what} Add these two lines:\nconf/local/*\n!conf/local/.gitkeep"
@@ -45,10 +44,8 @@ def left_to_merge(files: Mapping[str, str], deployed: bool = False) -> Iterator[
         yield "error", f"{what}\nconf/local/**\n!conf/local/.gitkeep\nconf/**/*credentials*"
     shares = "share_data" in files.get("docker-compose.override.yml", "")
     if shares and not _names("acl", files.get("packages.txt", "")):
-        what = (
-            "packages.txt does not name acl, so on Linux `astro dev start` lets everybody on your"
-        )
-        yield "warning", f"{what} machine write into data/. Add the line:\nacl"
+        what = "packages.txt does not name acl, so on Linux `astro dev start` lets everybody on"
+        yield "warning", f"{what} your machine write into data/. Add the line:\nacl"
     if not IN_DAGS:
         yield from _of_the_package(files)
     for path, text in files.items():
@@ -68,10 +65,8 @@ def airflow_of(dockerfile: str) -> str:
     return f"apache-airflow~={found[1]}.0" if found else "apache-airflow"
 
 
-def _in_the_image(
-    dockerfile: str, files: Mapping[str, str], deployed: bool
-) -> Iterator[tuple[str, str]]:
-    libraries = libraries_file(files)
+def _in_the_image(files: Mapping[str, str], deployed: bool) -> Iterator[tuple[str, str]]:
+    dockerfile, libraries = files["Dockerfile"], libraries_file(files)
     own = libraries == OWN_REQUIREMENTS
     if not re.search(r"(?m)^FROM \S*/(?:astro-)?runtime:", dockerfile):
         level = "error" if deployed else "warning"
@@ -79,10 +74,8 @@ def _in_the_image(
         yield level, f"{what} Give your own another name, and this one the line:\n{FROM}"
     elif "kedro_astro compile" not in dockerfile:
         lines = COMPILE.replace("python -m", "/opt/kedro/bin/python -m") if own else COMPILE
-        what = (
-            "the Dockerfile does not read the project while the image is built, so each parse has"
-        )
-        yield "warning", f"{what} to look for changes. Add these two lines:\n{lines}"
+        what = "the Dockerfile does not read the project while the image is built, so each parse"
+        yield "warning", f"{what} has to look for changes. Add these two lines:\n{lines}"
     if own and "KEDRO_ASTRO_PYTHON" not in dockerfile:
         what = f"the Dockerfile does not install {libraries}, so the image would have no Kedro."
         yield "error", f"{what} As root, add these lines:\n{OWN_PYTHON}"

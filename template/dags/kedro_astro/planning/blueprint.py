@@ -17,7 +17,7 @@ from kedro_astro.planning.ids import airflow_id
 from kedro_astro.planning.plan import Plan, plan_all, shared_by_runs
 from kedro_astro.planning.ui import dag_doc, display_name, form, task_doc
 from kedro_astro.settings.models import Callback, Cron, OnAssets, Timetable
-from kedro_astro.structure import PIPELINE_HOOKS, Pipeline, Structure, leaves, untranscoded
+from kedro_astro.structure import PIPELINE_HOOKS, Structure, leaves, untranscoded
 
 LONG_AGO = datetime.fromisoformat("2020-01-01T00:00:00+00:00")
 
@@ -72,18 +72,14 @@ Blueprint = dict[str, Any]
 
 def blueprints(structure: Structure) -> tuple[list[Blueprint], dict[str, str]]:
     """Return what Airflow builds of a project, and by pipeline why others cannot be DAGs."""
-    pipelines = {pipeline.name: pipeline for pipeline in structure.pipelines}
-    made, refused = [], {}
-    for name, plan in plan_all(structure).items():
-        if isinstance(plan, KedroAstroError):
-            refused[name] = str(plan)
-        else:
-            made.append(_dag(pipelines[name], plan, structure))
+    plans = plan_all(structure)
+    made = [_dag(plan, structure) for plan in plans.values() if isinstance(plan, Plan)]
+    refused = {name: str(why) for name, why in plans.items() if isinstance(why, KedroAstroError)}
     return made, refused
 
 
-def _dag(pipeline: Pipeline, plan: Plan, structure: Structure) -> Blueprint:
-    settings = plan.settings
+def _dag(plan: Plan, structure: Structure) -> Blueprint:
+    pipeline, settings = plan.pipeline, plan.settings
     shared = shared_by_runs(plan.tasks, structure.datasets)
     arguments: dict[str, Any] = {
         "description": f"Kedro pipeline {pipeline.name} of {structure.project_name}",
@@ -114,15 +110,15 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure) -> Blueprint:
         "parameters": {n: v for n, v in structure.parameters.items() if n in fields},
         "templates": {name: text for name, text in params.items() if "{{" in str(text)},
         "groups": list(groups.items()),
-        "tasks": [_task(task, pipeline, plan, structure, groups) for task in plan.tasks],
+        "tasks": [_task(task, plan, structure, groups) for task in plan.tasks],
     }
 
 
-def _task(
-    task: Task, pipeline: Pipeline, plan: Plan, structure: Structure, groups: Mapping[str, Any]
-) -> dict[str, Any]:
-    datasets = structure.datasets
+def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any]) -> Blueprint:
+    """Return an entry of a blueprint's `tasks`."""
+    pipeline, datasets = plan.pipeline, structure.datasets
     saved_by = {untranscoded(name): other.task_id for other in plan.tasks for name in other.outputs}
+    versioned = [n for n in task.inputs if datasets[n].versioned and untranscoded(n) in saved_by]
     lasting = {untranscoded(name) for name in task.outputs if not datasets[name].of_one_run}
     hooks = PIPELINE_HOOKS if plan.settings.pipeline_hooks == "task" else (task.hook,)
     # One folder's, or the registry's: what two folders hold besides may not go together.
@@ -139,11 +135,7 @@ def _task(
             "nodes": [node.name for node in task.nodes],
             "hooks": [name for name in hooks if name],
             "load": homes.pop() if len(homes) == 1 else "",
-            "producers": {
-                name: saved_by[untranscoded(name)]
-                for name in task.inputs
-                if untranscoded(name) in saved_by and datasets[name].versioned
-            },
+            "producers": {name: saved_by[untranscoded(name)] for name in versioned},
             "saves": {n: (datasets[n].location, datasets[n].versioned) for n in task.outputs},
         },
     }
@@ -173,16 +165,14 @@ def _schedule(said: Any, package: str) -> Any:
 def _condition(assets: Any, package: str) -> Any:
     """Return the URI of one dataset; of more, an operator and what it is of."""
     if isinstance(assets, str):
-        return asset_uri(package, assets)
+        return assets if "://" in assets else asset_uri(package, assets)
     operator, of = next(iter(assets.items())) if isinstance(assets, dict) else ("all", assets)
     parts = of if isinstance(of, list) else [of]
     return [operator, [_condition(part, package) for part in parts]]
 
 
 def asset_uri(package: str, name: str) -> str:
-    """Return the URI of a dataset's asset, the same on every machine; a URI is that already."""
-    if "://" in name:
-        return name
+    """Return the URI of a dataset's asset, the same on every machine."""
     return f"kedro://{package}/{quote(untranscoded(name), safe='')}"
 
 

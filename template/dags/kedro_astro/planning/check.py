@@ -6,13 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kedro_astro.planning.adoption import left_to_merge, libraries_file
-from kedro_astro.planning.deployment import (
-    how_to_provide,
-    in_image,
-    no_library,
-    not_deployed,
-    not_shared,
-)
+from kedro_astro.planning.deployment import how_to_provide, no_library, not_deployed, not_shared
 from kedro_astro.planning.ids import airflow_id
 from kedro_astro.planning.plan import Plan, Plans, shared_by_runs
 from kedro_astro.project import IN_DAGS, REPAIR
@@ -45,8 +39,8 @@ def findings(
     plans: Plans,
     problems: Iterable[str],
     exists: Callable[[str], bool],
-    target: str | None = None,
-    files: Mapping[str, str] | None = None,
+    target: str | None,
+    files: Mapping[str, str],
 ) -> list[Finding]:
     """Return what is wrong with a project, errors first.
 
@@ -58,88 +52,66 @@ def findings(
         target: one of `project.TARGETS` to also look for what it would lack.
         files: texts of the files of `adoption.LOOKED_AT` and `deployment.LOOKED_AT`, by path.
     """
-    files = files or {}
     planned = {name: plan for name, plan in plans.items() if isinstance(plan, Plan)}
     wrong = [problem.strip() for problem in problems]
     if (libraries := libraries_file(files)) in files:
         wrong += no_library(structure.datasets, libraries, files[libraries])
     if target:
-
-        def in_place(path: str) -> bool:
-            # Of the other targets nobody knows yet what their workers bring along.
-            there = target == "astro" and exists(path)
-            return there and in_image(path, files.get(".dockerignore", ""))
-
         tasks = [task for plan in planned.values() for task in plan.tasks]
-        wrong += not_shared(structure, tasks, in_place)
+        # Of the other targets nobody knows yet what their workers bring along.
+        ignored = files.get(".dockerignore", "") if target == "astro" else "**"
+        wrong += not_shared(structure, tasks, exists, ignored)
     if target == "astro":
         wrong += not_deployed(structure, files, exists)
-    found = [
+    found = {
         *(("error", "", what) for what in wrong),
-        *_never_saved(structure),
+        *((level, "", what) for level, what in left_to_merge(files, target == "astro")),
         *_not_there(structure, exists),
         *_no_fields(structure),
         *_no_credentials(structure, target),
         *_not_live(structure, files),
         *_surprises(structure, planned),
         *_mixed_runs(structure, planned),
-    ]
+    }
     return sorted(Finding(*each) for each in found)
 
 
-def of_the_folder(
-    changed: Collection[str],
-    conflicts: Collection[str],
-    files: Mapping[str, str],
-    target: str | None = None,
-) -> list[Finding]:
-    """Return what is wrong with the files of the template, errors first.
+def of_the_folder(changed: Collection[str], conflicts: Collection[str]) -> Iterator[Finding]:
+    """Yield what is wrong with the files of the template.
 
     Args:
         changed: files of the shim that are not as the template wrote them.
         conflicts: where an update left both versions.
-        files: texts of the files that a project had before, see `adoption.left_to_merge`.
-        target: one of `project.TARGETS`, where what the project is deployed to matters.
     """
-    found = [Finding(level, "", what) for level, what in left_to_merge(files, target == "astro")]
     if conflicts:
         what = f"copier update left two versions at {', '.join(conflicts)}. Decide and delete one."
-        found.append(Finding("error", "", what))
+        yield Finding("error", "", what)
     if changed:
         shim = "dags/kedro_astro" if IN_DAGS else "the installed kedro_astro"
         what = f"{shim} is not as the template wrote it ({', '.join(changed)}), and an update mixes"
-        what += f" your changes with its own. Write it again with:\n{REPAIR}"
-        found.append(Finding("error", "", what))
-    return sorted(found)
+        remedy = f"your changes with its own. Write it again with:\n{REPAIR}"
+        yield Finding("error", "", f"{what} {remedy}")
 
 
-def _never_saved(structure: Structure) -> Found:
-    """Inputs of a pipeline that no other run can have left for it."""
+def _not_there(structure: Structure, exists: Callable[[str], bool]) -> Found:
+    """Inputs that no other node makes, no other run can have left, or nobody has put there."""
+    nodes = [node for pipeline in structure.pipelines for node in pipeline.nodes]
+    saved = {untranscoded(name) for node in nodes for name in node.outputs}
     for pipeline in structure.pipelines:
         made = {untranscoded(name) for node in pipeline.nodes for name in node.outputs}
         for name, node in {name: n.name for n in pipeline.nodes for name in n.inputs}.items():
             dataset = structure.datasets.get(name)
             if dataset is None or untranscoded(name) in made:
                 continue
+            path = dataset.location or "://"
             if not dataset.persistent or dataset.of_one_run:
                 what = f"node {node} needs {name}, which no other node here makes and no run leaves"
                 remedy = "Declare it in conf/base/catalog.yml, or run a pipeline that makes it too."
                 yield "error", pipeline.name, f"{what} behind. {remedy}"
-
-
-def _not_there(structure: Structure, exists: Callable[[str], bool]) -> Found:
-    """Files that the project loads, no pipeline saves, and nobody has put there."""
-    nodes = [node for pipeline in structure.pipelines for node in pipeline.nodes]
-    made = {untranscoded(name) for node in nodes for name in node.outputs}
-    needed = {name: node.name for node in reversed(nodes) for name in node.inputs}
-    for name in needed.keys() & structure.datasets.keys():
-        dataset, path = structure.datasets[name], structure.datasets[name].location
-        if not path or "://" in path or untranscoded(name) in made or dataset.of_one_run:
-            continue
-        if not exists(path):
-            what = f"nothing is at {path}, where node {needed[name]} looks for {name}, and no"
-            remedy = "Put it there, or correct the path in conf/base/catalog.yml."
-            yield "warning", "", f"{what} pipeline saves it. {remedy}"
+            elif "://" not in path and untranscoded(name) not in saved and not exists(path):
+                what = f"nothing is at {path}, where {name} should be, and no pipeline saves it."
+                remedy = "Put it there, or correct the path in conf/base/catalog.yml."
+                yield "warning", "", f"{what} {remedy}"
 
 
 def _no_fields(structure: Structure) -> Found:
@@ -151,12 +123,11 @@ def _no_fields(structure: Structure) -> Found:
 def _no_credentials(structure: Structure, target: str | None) -> Found:
     folder = f"conf/{structure.env}" if structure.env else "the environment's folder"
     remedy = f"Put them into {folder}/credentials.yml; git ignores it."
+    if target:
+        remedy = how_to_provide(structure.env)
     for name, key in structure.no_credentials.items():
-        what = (
-            f"{name} names the credentials {key}, which are neither in conf/base nor in {folder}."
-        )
-        there = f"{what} {how_to_provide(structure.env) if target else remedy}"
-        yield "error" if target else "warning", "", there
+        what = f"{name} names the credentials {key}, which neither conf/base nor {folder} has."
+        yield "error" if target else "warning", "", f"{what} {remedy}"
 
 
 def _not_live(structure: Structure, files: Mapping[str, str]) -> Found:
@@ -164,10 +135,8 @@ def _not_live(structure: Structure, files: Mapping[str, str]) -> Found:
     for folder in structure.sources[:2]:
         if f"./{folder}:" not in files.get(OVERRIDE, f"./{folder}:"):
             what = f"{OVERRIDE} does not mount {folder}/, so an edit there counts after a restart."
-            remedy = (
-                "Add this line to its `volumes`, and delete those of folders that are not there"
-            )
-            yield "warning", "", f"{what} {remedy}:\n- ./{folder}:/usr/local/airflow/{folder}:ro,z"
+            remedy = "Delete from its `volumes` the folders that you do not have, and add the line:"
+            yield "warning", "", f"{what} {remedy}\n- ./{folder}:/usr/local/airflow/{folder}:ro,z"
 
 
 def _surprises(structure: Structure, plans: Mapping[str, Plan]) -> Found:
@@ -190,6 +159,7 @@ def _mixed_runs(structure: Structure, plans: Mapping[str, Plan]) -> Found:
         runs = plan.settings.dag.get("max_active_runs", 1)
         if runs != 1 and (shared := shared_by_runs(plan.tasks, structure.datasets)):
             what = f"airflow.yml allows {runs} runs at once, which would write over each other's"
-            remedy = "Make these `versioned`, put ${runtime_params:airflow_run} into their path"
-            also = "or set max_active_runs to 1."
-            yield "warning", name, f"{what} {', '.join(shared)}. {remedy}, {also}"
+            remedy = (
+                "put ${runtime_params:airflow_run} into their path, or set max_active_runs to 1."
+            )
+            yield "warning", name, f"{what} {', '.join(shared)}. Make these `versioned`, {remedy}"

@@ -36,8 +36,12 @@ THEIR_OWN_READERS = ("spark.", "ibis.", "databricks.", "pandas.DeltaTableDataset
 """How types of datasets begin that do not need it."""
 
 
+ELSEWHERE = r"(?!(?:file|local|memory):/)[\w+:]{2,}:/"
+"""How locations begin that are not on a disk, or in the memory, of one machine: `dbfs:/`, too."""
+
+
 def not_shared(
-    structure: Structure, tasks: Iterable[Task], in_place: Callable[[str], bool]
+    structure: Structure, tasks: Iterable[Task], exists: Callable[[str], bool], ignored: str
 ) -> Iterator[str]:
     """Yield what tasks could not hand over, load or leave behind if each had a disk of its own.
 
@@ -46,31 +50,31 @@ def not_shared(
     Args:
         structure: the project.
         tasks: of all pipelines that are DAGs.
-        in_place: whether the workers have a file at a path without any task's doing.
+        exists: whether there is something at a path in the project.
+        ignored: the text of `.dockerignore`.
     """
     # Those for hooks alone load what the others saved, if they load anything.
     of_nodes = [task for task in tasks if task.nodes]
     saved = {untranscoded(n): task.task_id for task in reversed(of_nodes) for n in task.outputs}
     loaded = {untranscoded(n): task.task_id for task in reversed(of_nodes) for n in task.inputs}
     within = {untranscoded(n) for task in of_nodes for node in task.nodes for n in node.inputs}
-    env = structure.env or "base"
     for name, dataset in {untranscoded(n): d for n, d in structure.datasets.items()}.items():
         place = dataset.location
-        if not place or not _local(dataset):
+        if not place or not dataset.persistent or re.match(ELSEWHERE, place):
             continue
+        ready = dataset.of_one_run or (exists(place) and in_image(place, ignored))
         if name in saved and name in loaded:
             why = f"task {saved[name]} saves it, task {loaded[name]} loads it"
         elif name in saved and not (dataset.of_one_run and name in within):
             why = f"what task {saved[name]} saves is lost with its worker"
-        elif name in loaded and not dataset.of_one_run and not in_place(place):
+        elif name in loaded and not ready:
             why = f"task {loaded[name]} loads it, no task makes it, and the image has no such file"
         else:
             continue
         what = f"{name} is at {place}, on a disk that the workers there do not share: {why}."
-        root = (
-            f"Set data_root to an object store (such as s3://bucket/data) in conf/{env}/globals.yml"
-        )
-        yield f"{what} {root}, or give it such a path in the catalog."
+        root = "Set data_root to an object store (such as s3://bucket/data)"
+        file = f"conf/{structure.env or 'base'}/globals.yml"
+        yield f"{what} {root} in {file}, or give it such a path in the catalog."
 
 
 def no_library(datasets: Mapping[str, Dataset], file: str, requirements: str) -> Iterator[str]:
@@ -90,10 +94,8 @@ def no_library(datasets: Mapping[str, Dataset], file: str, requirements: str) ->
     for library, names in lacking.items():
         place = datasets[names[0]].location
         more = f", and {len(names) - 1} more there" if len(names) > 1 else ""
-        what = (
-            f"{names[0]} is at {place}{more}, and {file} does not name the library that reads it."
-        )
-        yield f"{what} Add the line:\n{library}"
+        what = f"{names[0]} is at {place}{more}, and {file} does not name the library that reads"
+        yield f"{what} it. Add the line:\n{library}"
 
 
 def not_deployed(
@@ -121,10 +123,8 @@ def not_deployed(
         keys = re.findall(r"(?m)^[\"']?([\w.-]+)[\"']?\s*:", text)
         of_tasks = name.startswith(folders) and "credentials" in name
         if keys and of_tasks and not in_image(name, ignored):
-            what = (
-                f"{name} is left out of the image, and with it the credentials {', '.join(keys)}."
-            )
-            yield f"{what} {how_to_provide(structure.env)}"
+            what = f"{name} is left out of the image, and with it the credentials"
+            yield f"{what} {', '.join(keys)}. {how_to_provide(structure.env)}"
 
 
 def how_to_provide(env: str) -> str:
@@ -152,13 +152,6 @@ def in_image(path: str, dockerignore: str) -> bool:
             GitIgnoreSpec.from_lines([rule])
             rules.append(rule)
     return not GitIgnoreSpec.from_lines(rules).match_file(path)
-
-
-def _local(dataset: Dataset) -> bool:
-    """Whether it is on a disk (or in the memory) of one machine. `dbfs:/` is no such place."""
-    place = dataset.location or ""
-    elsewhere = re.match(r"[\w+:]{2,}:/", place)
-    return dataset.persistent and (not elsewhere or bool(re.match(r"(file|local|memory):/", place)))
 
 
 def _other_environment(env: str, dockerfile: str, exists: Callable[[str], bool]) -> Iterator[str]:

@@ -67,15 +67,16 @@ def tasks(
     Raises:
         CrossingError: if an in-memory dataset would have to cross from one task to another.
     """
+    lasting = {name for name, dataset in datasets.items() if dataset.persistent}
     links = links_between(pipeline.nodes)
     group = {node.name: node.name for node in pipeline.nodes}
-    for together in _together(pipeline.nodes, datasets, grouping):
+    for together in _together(pipeline.nodes, lasting, grouping):
         group = _merge(group, {group[name] for name in together})
     wanted = Counter(group.values())
     while cycle := _cycle(edges := _edges(group, links)):
         group = _merge(group, set(cycle))
     for producer, name, consumer in links:
-        if group[producer] != group[consumer] and not _is_persistent(name, datasets):
+        if group[producer] != group[consumer] and name not in lasting:
             raise CrossingError(pipeline.name, name, producer, consumer)
     members: dict[str, tuple[Node, ...]] = {
         name: () for name in TopologicalSorter(edges).static_order()
@@ -88,8 +89,8 @@ def tasks(
             task_id=ids[name],
             nodes=nodes,
             upstream=tuple(sorted({ids[before] for before in edges[name]})),
-            inputs=_persistent(_external_inputs(nodes), datasets),
-            outputs=_persistent((output for node in nodes for output in node.outputs), datasets),
+            inputs=tuple(sorted(lasting & _external_inputs(nodes))),
+            outputs=tuple(sorted(lasting & {name for node in nodes for name in node.outputs})),
             merged=len(nodes) > wanted[name],
         )
         for name, nodes in members.items()
@@ -108,7 +109,7 @@ def links_between(nodes: Sequence[Node]) -> list[tuple[str, str, str]]:
 
 
 def _together(
-    nodes: Sequence[Node], datasets: Mapping[str, Dataset], grouping: Grouping
+    nodes: Sequence[Node], lasting: Collection[str], grouping: Grouping
 ) -> Iterator[Collection[str]]:
     """Yield names of nodes that the grouping wants in one task; two that overlap make one."""
     if not isinstance(grouping, str):
@@ -117,15 +118,20 @@ def _together(
         nodes, grouping = [node for node in nodes if node.name not in named], "memory"
     shared: dict[str, list[str]] = {}
     for node in nodes:
-        for key in _keys(node, datasets, grouping):
+        for key in _keys(node, lasting, grouping):
             shared.setdefault(key, []).append(node.name)
     yield from shared.values()
 
 
-def _keys(node: Node, datasets: Mapping[str, Dataset], grouping: str) -> Iterable[str]:
+def _keys(node: Node, lasting: Collection[str], grouping: str) -> Iterable[str]:
     """Return what brings a node together with others that have it too."""
     if grouping == "memory":
+<<<<<<< HEAD
         return [untranscoded(name) for name in node.datasets if not _is_persistent(name, datasets)]
+=======
+        used = (name for name in (*node.inputs, *node.outputs) if not is_parameter(name))
+        return [untranscoded(name) for name in used if name not in lasting]
+>>>>>>> cutplan
     if grouping == "namespace":
         return [node.namespace.partition(".")[0]] if node.namespace else []
     if grouping == "tag":
@@ -190,14 +196,6 @@ def _group_name(nodes: Sequence[Node], sizes: Mapping[str | None, int]) -> str:
     return prefix + "__".join(node.name.removeprefix(prefix) for node in nodes)
 
 
-def _external_inputs(nodes: Sequence[Node]) -> list[str]:
+def _external_inputs(nodes: Sequence[Node]) -> set[str]:
     made_here = {untranscoded(name) for node in nodes for name in node.outputs}
-    return [name for node in nodes for name in node.inputs if untranscoded(name) not in made_here]
-
-
-def _persistent(names: Iterable[str], datasets: Mapping[str, Dataset]) -> tuple[str, ...]:
-    return tuple(sorted({name for name in names if _is_persistent(name, datasets)}))
-
-
-def _is_persistent(name: str, datasets: Mapping[str, Dataset]) -> bool:
-    return name in datasets and datasets[name].persistent
+    return {name for node in nodes for name in node.inputs if untranscoded(name) not in made_here}

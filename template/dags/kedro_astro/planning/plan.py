@@ -13,7 +13,7 @@ from kedro_astro.planning.ids import airflow_id, hashed
 from kedro_astro.settings import for_pipeline, for_task, read, selected, wrong_names
 from kedro_astro.settings.models import GROUPINGS, groups
 from kedro_astro.settings.use import Settings
-from kedro_astro.structure import Dataset, Pipeline, Structure, untranscoded
+from kedro_astro.structure import PIPELINE_HOOKS, Dataset, Pipeline, Structure, untranscoded
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,14 @@ class Plan:
     """What becomes of a pipeline.
 
     Attributes:
+        pipeline: the one it is of.
         dag_id: of its DAG.
         settings: what `airflow.yml` says of it.
         tasks: in topological order.
         arguments: of each task's operator, by its id.
     """
 
+    pipeline: Pipeline
     dag_id: str
     settings: Settings
     tasks: tuple[Task, ...]
@@ -65,35 +67,30 @@ def plan_all(structure: Structure) -> Plans:
             name = said.dag_id or dag_id(structure.package_name, pipeline.name)
             if (other := taken.setdefault(name, pipeline.name)) != pipeline.name:
                 raise SameIdError(pipeline.name, other, name)
-            plans[pipeline.name] = _plan(pipeline, structure.datasets, name, said)
+            plans[pipeline.name] = _plan(pipeline, structure, name, said)
         except KedroAstroError as error:
             plans[pipeline.name] = error
     return plans
 
 
-def _plan(
-    pipeline: Pipeline, datasets: Mapping[str, Dataset], name: str, settings: Settings
-) -> Plan:
+def _plan(pipeline: Pipeline, structure: Structure, name: str, settings: Settings) -> Plan:
     grouping = settings.grouping or "memory"
     if not isinstance(grouping, str):
         # A group from the file's default may name nodes that only other pipelines have.
         here = {node.name for node in pipeline.nodes}
         there = [(title, [n for n in group if n in here]) for title, group in groups(grouping)]
         grouping = {title or "__".join(group): group for title, group in there if group}
-    planned = tasks(pipeline, datasets, grouping)
+    planned = tasks(pipeline, structure.datasets, grouping)
     if settings.pipeline_hooks == "run":
         planned = _with_pipeline_hooks(planned)
     arguments = {task.task_id: for_task(settings, task.nodes) for task in planned}
-    return Plan(name, settings, planned, arguments)
+    return Plan(pipeline, name, settings, planned, arguments)
 
 
 def _with_pipeline_hooks(planned: Sequence[Task]) -> tuple[Task, ...]:
     """Return the tasks with one before all of them and one behind, for Kedro's pipeline hooks."""
     ids = {task.task_id for task in planned}
-    first, last = (
-        name if name not in ids else hashed(name, *sorted(ids))
-        for name in ("before_pipeline_run", "after_pipeline_run")
-    )
+    first, last = (n if n not in ids else hashed(n, *sorted(ids)) for n in PIPELINE_HOOKS)
     leaves = ids.difference(*(task.upstream for task in planned))
     # What the run saved is an input of the last one: a hook that loads it must get this run's.
     saved = tuple(sorted({name for task in planned for name in task.outputs}))
@@ -110,6 +107,7 @@ def wrong_settings(structure: Structure) -> list[str]:
     if structure.problems:
         # What names a pipeline that could not be read is not wrong.
         return wrong
+<<<<<<< HEAD
     pipelines, datasets = structure.pipelines, structure.datasets
     made = {name for pipeline in pipelines for node in pipeline.nodes for name in node.outputs}
     lasting = {
@@ -118,6 +116,14 @@ def wrong_settings(structure: Structure) -> list[str]:
         if datasets[name].persistent and not datasets[name].of_one_run
     }
     return wrong + wrong_names(file, pipelines, structure.settings_file, lasting)
+=======
+    pipelines = structure.pipelines
+    ids = {pipeline.name: dag_id(structure.package_name, pipeline.name) for pipeline in pipelines}
+    made = {name for pipeline in pipelines for node in pipeline.nodes for name in node.outputs}
+    lasting = {n for n, d in structure.datasets.items() if d.persistent and not d.of_one_run}
+    left = {untranscoded(name) for name in made & lasting}
+    return wrong + wrong_names(file, pipelines, structure.settings_file, ids, left)
+>>>>>>> cutplan
 
 
 def shared_by_runs(planned: Sequence[Task], datasets: Mapping[str, Dataset]) -> list[str]:

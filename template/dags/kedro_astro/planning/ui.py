@@ -45,8 +45,7 @@ def used_parameters(pipeline: Pipeline, names: Iterable[str]) -> list[str]:
     return [
         name
         for name in names
-        if "parameters" in inputs
-        or any(name == part or name.startswith(f"{part}.") for part in used)
+        if "parameters" in inputs or any(f"{name}.".startswith(f"{part}.") for part in used)
     ]
 
 
@@ -73,32 +72,26 @@ def dag_doc(pipeline: Pipeline, shared: Collection[str], left_out: Mapping[str, 
         shared: datasets that are why it runs once at a time.
         left_out: why a trigger form cannot hold a parameter, by the parameter's name.
     """
-    nodes = _listed((node.name, node.doc.partition("\n")[0]) for node in pipeline.nodes)
-    missing = _listed((name, left_out[name]) for name in used_parameters(pipeline, left_out))
-    alone = (
-        f"One place for all runs have {', '.join(f'`{name}`' for name in shared)}. Make them "
-        "`versioned`, or put `${runtime_params:airflow_run}` into their path. A backfill has a "
-        "limit of its own: give it one run at a time, too."
-    )
+    names = ", ".join(f"`{name}`" for name in shared)
+    remedy = "Make them `versioned`, or put `${runtime_params:airflow_run}` into their path."
+    backfill = "A backfill has a limit of its own: give it one run at a time, too."
+    alone = f"These datasets have one place for all runs: {names}. {remedy} {backfill}"
+    missing = ((name, left_out[name]) for name in used_parameters(pipeline, left_out))
     parts = {
-        "Nodes": nodes,
+        "Nodes": _listed((node.name, node.doc.partition("\n")[0]) for node in pipeline.nodes),
         "One run at a time": alone if shared else "",
-        "Parameters that the trigger form cannot show": missing,
+        "Parameters that the trigger form cannot show": _listed(missing),
     }
     return f"{pipeline.doc}\n\n{_sections(parts)}".strip()
 
 
 def task_doc(task: Task, datasets: Mapping[str, Dataset]) -> str:
     """Return what a task runs, loads and saves, as Markdown."""
-
-    def listed(names: Iterable[str]) -> str:
-        return _listed((name, _description(datasets[name])) for name in names)
-
     parts = {
         "Fires": f"the project's `{task.hook}` hooks, once a DAG run" if task.hook else "",
         "Nodes": "\n\n".join(f"`{node.name}`\n\n{node.doc}".strip() for node in task.nodes),
-        "Loads": listed(task.inputs),
-        "Saves": listed(task.outputs),
+        "Loads": _listed((name, _description(datasets[name])) for name in task.inputs),
+        "Saves": _listed((name, _description(datasets[name])) for name in task.outputs),
     }
     return _sections(parts)
 
