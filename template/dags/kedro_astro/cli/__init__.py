@@ -107,7 +107,7 @@ def check(target: str | None, as_json: bool) -> None:
 
     found = [
         *findings(structure, plan_all(structure), manifest.problems, exists, target, files),
-        *of_the_folder(changed_files(), conflicts(project), files, target),
+        *of_the_folder(changed_files(), conflicts(project)),
     ]
     if as_json:
         click.echo(json.dumps([vars(finding) for finding in found], indent=2))

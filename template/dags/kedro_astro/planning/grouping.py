@@ -126,12 +126,7 @@ def _together(
 def _keys(node: Node, lasting: Collection[str], grouping: str) -> Iterable[str]:
     """Return what brings a node together with others that have it too."""
     if grouping == "memory":
-<<<<<<< HEAD
-        return [untranscoded(name) for name in node.datasets if not _is_persistent(name, datasets)]
-=======
-        used = (name for name in (*node.inputs, *node.outputs) if not is_parameter(name))
-        return [untranscoded(name) for name in used if name not in lasting]
->>>>>>> cutplan
+        return [untranscoded(name) for name in node.datasets if name not in lasting]
     if grouping == "namespace":
         return [node.namespace.partition(".")[0]] if node.namespace else []
     if grouping == "tag":

@@ -107,23 +107,11 @@ def wrong_settings(structure: Structure) -> list[str]:
     if structure.problems:
         # What names a pipeline that could not be read is not wrong.
         return wrong
-<<<<<<< HEAD
-    pipelines, datasets = structure.pipelines, structure.datasets
-    made = {name for pipeline in pipelines for node in pipeline.nodes for name in node.outputs}
-    lasting = {
-        untranscoded(name)
-        for name in made
-        if datasets[name].persistent and not datasets[name].of_one_run
-    }
-    return wrong + wrong_names(file, pipelines, structure.settings_file, lasting)
-=======
     pipelines = structure.pipelines
-    ids = {pipeline.name: dag_id(structure.package_name, pipeline.name) for pipeline in pipelines}
     made = {name for pipeline in pipelines for node in pipeline.nodes for name in node.outputs}
     lasting = {n for n, d in structure.datasets.items() if d.persistent and not d.of_one_run}
     left = {untranscoded(name) for name in made & lasting}
-    return wrong + wrong_names(file, pipelines, structure.settings_file, ids, left)
->>>>>>> cutplan
+    return wrong + wrong_names(file, pipelines, structure.settings_file, left)
 
 
 def shared_by_runs(planned: Sequence[Task], datasets: Mapping[str, Dataset]) -> list[str]:
