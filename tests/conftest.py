@@ -9,6 +9,7 @@ from scaffold import python, scaffold, succeed
 ALONE = ("e2e", "docker", "browser")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have the tests that share an Airflow or an image run in one process."""
     here = Path(__file__).parent

@@ -92,8 +92,8 @@ def airflow(
         following = psutil.Popen(logs, cwd=project, stdout=output, stderr=output)
         try:
             airflow = Client(f"http://127.0.0.1:{port}", following, log)
-            airflow.wait_for("a healthy Airflow", airflow.is_healthy)
-            airflow.wait_for("the DAGs", lambda: set(DAGS) <= set(airflow.dag_ids()), 30)
+            airflow.wait_for("a healthy Airflow", airflow.is_healthy, 300)
+            airflow.wait_for("the DAGs", lambda: set(DAGS) <= set(airflow.dag_ids()))
             airflow.unpause(*DAGS)
             yield airflow
         finally:
