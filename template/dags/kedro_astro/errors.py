@@ -1,7 +1,5 @@
 """What can go wrong, each with the sentence a user reads: what, where, and what to do next."""
 
-from __future__ import annotations
-
 import re
 import reprlib
 from collections.abc import Iterable, Sequence

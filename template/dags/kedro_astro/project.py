@@ -1,7 +1,5 @@
 """Where things are in a project, and the environment its processes run with. No Kedro here."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from contextlib import suppress

@@ -4,8 +4,6 @@ Nothing here imports Kedro or Airflow: `discover` makes a structure from a proje
 `dags` read it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """What `airflow.yml` names by a dotted path: the user's own functions and timetables."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A project read anew: one at a time, in a process of its own, and accepted by Airflow."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import math

@@ -3,8 +3,6 @@
 `kedro astro up` uses it, and so do kedro-astro's own demo and tests.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

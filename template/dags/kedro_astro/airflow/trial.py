@@ -4,8 +4,6 @@ What one does when it is imported, Airflow's scheduler would have done: raised, 
 a thread behind that no fork takes along. No Kedro and no Airflow here.
 """
 
-from __future__ import annotations
-
 import logging
 import multiprocessing
 import os

@@ -4,8 +4,6 @@ What a user's timetable or a cluster's policy does there (raise, exit, hang, cra
 fork.
 """
 
-from __future__ import annotations
-
 import json
 import multiprocessing
 import os

@@ -4,8 +4,6 @@ Only what is installed, never the project's own modules: an edit counts from the
 Whatever happens here, Airflow starts; its log says in a line what was left cold, and why.
 """
 
-from __future__ import annotations
-
 import hashlib
 import inspect
 import json

@@ -3,8 +3,6 @@
 Kedro imports this at each of its own commands, so what a command needs is imported in it.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

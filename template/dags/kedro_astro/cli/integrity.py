@@ -1,7 +1,5 @@
 """Whether the shim is as the template wrote it, and what an update left for you to decide."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

@@ -8,8 +8,6 @@ the command. Where the engine's files belong to whoever looks, as on macOS, ther
 and no need of them. It imports no Airflow and no Kedro.
 """
 
-from __future__ import annotations
-
 import os
 import pwd
 import subprocess

@@ -1,7 +1,5 @@
 """What `kedro astro list` prints: pipelines, their tasks, and the nodes of each."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

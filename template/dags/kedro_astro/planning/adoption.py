@@ -1,7 +1,5 @@
 """What is left to merge by hand where a project was there before kedro-astro. Pure functions."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 

@@ -3,8 +3,6 @@
 It is made when the project is read, so that a parse neither plans nor checks anything.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta

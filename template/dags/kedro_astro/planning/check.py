@@ -1,7 +1,5 @@
 """What `kedro astro check` finds before anything runs. Pure functions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What a deployment would lack that this machine has. Pure functions."""
 
-from __future__ import annotations
-
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping

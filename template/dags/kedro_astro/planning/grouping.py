@@ -1,7 +1,5 @@
 """A pipeline's nodes grouped into tasks, with the edges between the tasks. Pure functions."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Ids that Airflow takes, and the names of what a DAG run saves. Pure functions."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from datetime import datetime, timezone

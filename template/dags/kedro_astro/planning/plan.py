@@ -1,7 +1,5 @@
 """What becomes of each pipeline: id, settings and tasks of its DAG. Pure functions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """What a user sees of a DAG in Airflow's UI: names, texts and the trigger form. Plain data."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 

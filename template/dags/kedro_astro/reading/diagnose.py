@@ -1,7 +1,5 @@
 """What a project raised, in a few lines: the error, and the user's own file and line."""
 
-from __future__ import annotations
-
 import re
 import traceback
 from pathlib import Path

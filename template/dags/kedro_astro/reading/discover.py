@@ -1,7 +1,5 @@
 """A Kedro project read into a structure, in a process of its own: the one place that imports it."""
 
-from __future__ import annotations
-
 import gc
 import importlib.util
 import json

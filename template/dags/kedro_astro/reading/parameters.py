@@ -1,7 +1,5 @@
 """What YAML may hold, as the JSON that a structure keeps. Pure functions."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from datetime import date

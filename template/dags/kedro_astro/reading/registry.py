@@ -1,7 +1,5 @@
 """The project's registered pipelines, and which of them Kedro can load by themselves."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 import sys

@@ -4,8 +4,6 @@ Each takes the session, and `mask`, which is called with each of the project's c
 anything uses them.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import selectors

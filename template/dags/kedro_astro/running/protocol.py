@@ -11,8 +11,6 @@ are its lines. Three kinds of record:
 Nothing but the standard library is imported, so that either interpreter can.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import os

@@ -1,7 +1,5 @@
 """The nodes of one task, run in one Kedro session. Kedro is imported here, Airflow never."""
 
-from __future__ import annotations
-
 import logging
 import os
 import threading

@@ -1,7 +1,5 @@
 """What one task runs: plain data that the worker makes before any process is started for it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +39,6 @@ class Session:
         return json.dumps(vars(self), default=str)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Session:
+    def from_json(cls, text: str | bytes) -> "Session":
         """Return the session that `to_json` wrote."""
         return cls(**json.loads(text))

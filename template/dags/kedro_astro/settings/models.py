@@ -5,8 +5,6 @@ reference, the JSON schema and what is said of a wrong file are made of them. Ev
 null. Dates and durations become Airflow's; all else stays as it is written.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from datetime import datetime, timedelta, timezone

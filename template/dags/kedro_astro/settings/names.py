@@ -1,7 +1,5 @@
 """What an `airflow.yml` names and the project does not have."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any

@@ -1,7 +1,5 @@
 """An `airflow.yml` and what is wrong with it, in sentences: pydantic finds it, all at once."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection
 from typing import Any

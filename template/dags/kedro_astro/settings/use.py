@@ -3,8 +3,6 @@
 A setting that is null counts as not said, and takes back what `default` says.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
