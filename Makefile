@@ -11,14 +11,14 @@ LOCK = $(UV) pip compile --quiet --universal --upgrade --no-annotate --no-header
 .PHONY: help demo test test-fast test-airflow test-images test-oldest bench lint size lock docs setup clean
 
 help:  ## say what there is
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 demo: setup  ## scaffold a project into build/demo and run it on a real Airflow; KEEP=1 leaves the UI up
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
 
 test: test-fast test-oldest  ## lint, types and all tests
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "slow and not ($(ALONE))"
-	$(MAKE) --jobs 2 --output-sync test-airflow test-images
+	$(MAKE) --jobs 2 test-airflow test-images
 
 test-fast: lint  ## the tests that need no Airflow running, no Docker, no browser and little time
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not (slow or $(ALONE))"
