@@ -99,14 +99,8 @@ def test_data_on_a_file_system_without_access_control_lists(
     try:
         data.chmod(mode)
         options = ["--rm", "--user", "root", "--volume", f"{data}:{HOME}/data"]
-        script = [
-            "python",
-            "-I",
-            "dags/kedro_astro/running/host_data.py",
-            "data",
-            "touch",
-            "data/mine",
-        ]
+        options += ["--env", f"PYTHONPATH={HOME}:{HOME}/dags"]
+        script = ["python", "-m", "kedro_astro.cli.share_data", "data", "touch", "data/mine"]
         said = succeed(["docker", "run", *options, image, *script], ROOT)
         assert ("takes no access control list" in said) == (mode != then)
         assert data.stat().st_mode & 0o777 == then

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import copier
 import pytest
-from kedro_astro.cli.integrity import REPAIR, checksums
-from kedro_astro.project import CHECKSUMS
+from kedro_astro.cli.integrity import checksums
+from kedro_astro.project import CHECKSUMS, REPAIR
 from scaffold import GIT, ROOT, Releases, commit, python, run, succeed, tree
 
 pytestmark = pytest.mark.slow
@@ -35,7 +35,7 @@ def next_release(template: Releases, tag: str = "0.2.0") -> None:
     template.edit("template/.dockerignore", "logs\n", "logs\ntmp\n")
     template.edit("template/src/{{ package_name }}/settings.py", "", "# a newer seed\n")
     (template.path / "template/new_file.txt.jinja").write_text("new in {{ project_name }}\n")
-    (template.path / "template/packages.txt").unlink()
+    (template.path / "template/renovate.json").unlink()
     template.release(tag)
 
 
@@ -249,9 +249,7 @@ def test_a_changed_shim_is_noticed_and_one_command_repairs_it(
     template: Releases, tmp_path: Path
 ) -> None:
     project = template.copy(tmp_path / "p", **PENGUINS)
-    plan, ui = (
-        project / "dags/kedro_astro" / name for name in ("planning/plan.py", "planning/ui.py")
-    )
+    plan, ui = (project / "dags/kedro_astro/planning" / name for name in ("plan.py", "ui.py"))
     loader = project / "dags/kedro_dags.py"
     loader.write_text(loader.read_text() + "# mine\n")
     before = tree(project)

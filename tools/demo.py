@@ -46,9 +46,6 @@ def main() -> int:
         started = time.monotonic()
         with running(PROJECT, HOME) as found:
             airflow = Client.of(found)
-            airflow.wait_for(
-                "the first look at dags/", lambda: airflow.dag_ids() or airflow.import_errors()
-            )
             if errors := airflow.import_errors():
                 raise StandaloneError("\n".join(errors))
             console.print(

@@ -1,21 +1,33 @@
-"""The pages of docs/reference, written from the code that they are about: `make docs`."""
+"""What is written from the code that it is about, by `make docs`: the pages of docs/reference, and
+the schema by which editors know `airflow.yml`."""
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
+SCHEMA = ROOT / "template" / "dags" / "airflow.schema.json"
 
 sys.path.insert(0, str(ROOT / "shim" / "src"))
 
-from kedro_astro.cli.commands import astro  # noqa: E402
-from kedro_astro.settings.keys import KEYS, Key  # noqa: E402
-from kedro_astro.settings.read import WHOLE_PROJECT  # noqa: E402
+from kedro_astro.cli import astro  # noqa: E402
+from kedro_astro.settings import json_schema  # noqa: E402
+from kedro_astro.settings.models import (  # noqa: E402
+    MERGED,
+    WHOLE_PROJECT,
+    Dag,
+    Default,
+    Model,
+    Section,
+    Selection,
+    Task,
+)
 
 MADE_FROM = "<!-- `make docs` writes this page from {}: make changes there. -->\n"
 
@@ -25,7 +37,8 @@ SETTINGS = f"""
 What Airflow does with your pipelines. Kedro's configuration loader reads it, from `conf/base` and
 from the environment of Airflow's tasks, which is `conf/airflow` unless `KEDRO_ENV` names another:
 files whose names begin with `airflow`, or all files in a folder of that name. `kedro astro check`
-says what is wrong with it.
+says what is wrong with it. So does an editor that has the YAML language server, as you type: the
+first line of `conf/airflow/airflow.yml` names the schema, which knows all that is on this page.
 
 | section | is for |
 |---|---|
@@ -35,8 +48,10 @@ says what is wrong with it.
 | `pipelines` | which pipelines become DAGs |
 
 What no section says is Airflow's own default, but for these: a DAG has no schedule, `catchup` is
-false, `start_date` is 2020-01-01, `max_active_runs` is 1 where runs would write over each other's
-data, X
+false, `start_date` is 2020-01-01, `description` names the pipeline, and `max_active_runs` is 1
+where runs would write over each other's data. Each DAG also has the tags `kedro` and the package's
+name. A setting that is null counts as not said; in a pipeline's section it takes back what
+`default` says.
 
 ```yaml
 # conf/airflow/airflow.yml
@@ -54,16 +69,17 @@ pipelines:
 ```
 """
 
-GROUPS: Mapping[str, tuple[str, str]] = {
-    "dag": ("Of a DAG", "In `default` or in a pipeline's section."),
-    "pipeline": ("Of a pipeline", "In `default` or in a pipeline's section."),
-    "task": (
+GROUPS: tuple[tuple[type[Model], str, str], ...] = (
+    (Dag, "Of a DAG", "In `default` or in a pipeline's section."),
+    (Section, "Of a pipeline", "In `default` or in a pipeline's section."),
+    (
+        Task,
         "Of tasks",
         "In `default` or in a pipeline's section; for single tasks also below the names in\n"
         "`nodes`, `node_tags` and `namespaces`.",
     ),
-    "selection": ("Which pipelines become DAGs", "In the section `pipelines`."),
-}
+    (Selection, "Which pipelines become DAGs", "In the section `pipelines`."),
+)
 
 COMMANDS = """
 # kedro astro
@@ -75,28 +91,33 @@ it is not installed or was there before the template, `python dags/kedro_astro` 
 
 
 def pages() -> dict[Path, str]:
-    """Return the text of each page that the code makes."""
+    """Return the text of each file that the code makes."""
     return {
-        PAGES / "airflow-yml.md": MADE_FROM.format("settings_keys.py")
+        PAGES / "airflow-yml.md": MADE_FROM.format("settings/models.py")
         + SETTINGS
         + "".join(_settings()),
-        PAGES / "commands.md": MADE_FROM.format("cli.py") + COMMANDS + "".join(_commands()),
+        PAGES / "commands.md": MADE_FROM.format("cli/__init__.py")
+        + COMMANDS
+        + "".join(_commands()),
+        SCHEMA: json.dumps(json_schema(), indent=1) + "\n",
     }
 
 
 def _settings() -> Iterator[str]:
-    for where, (title, place) in GROUPS.items():
+    for model, title, place in GROUPS:
         yield f"\n## {title}\n\n{place}\n\n| setting | says | is |\n|---|---|---|\n"
-        yield from (_row(key) for key in KEYS if key.where == where)
+        inherited = {*Dag.model_fields, *Task.model_fields} if model is Section else ()
+        yield from (_row(model, key) for key in model.model_fields if key not in inherited)
 
 
-def _row(key: Key) -> str:
-    name = f"`{key.name}`" + (f" or `{key.alias}`" if key.alias else "")
+def _row(model: type[Model], key: str) -> str:
+    field = model.model_fields[key]
     notes = [
-        "" if key.shared else "not in `default`",
-        "added to what `default` says, name by name" if key.kind.merged else "",
+        field.description,
+        "not in `default`" if model is Section and key not in Default.model_fields else "",
+        "added to what `default` says, name by name" if key in MERGED else "",
     ]
-    cells = (name, "; ".join(filter(None, [key.meaning, *notes])), key.kind.allowed)
+    cells = (f"`{key}`", "; ".join(filter(None, notes)), str(field.title))
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"
 
 
@@ -104,7 +125,8 @@ def _commands() -> Iterator[str]:
     for name, command in sorted(astro.commands.items()):
         if command.hidden:
             continue
-        context = click.Context(command, info_name=f"kedro astro {name}", terminal_width=90)
+        parent = click.Context(astro, info_name="kedro astro", **astro.context_settings)
+        context = click.Context(command, parent, name, terminal_width=90)
         yield f"\n## kedro astro {name}\n\n```\n{command.get_help(context)}\n```\n"
 
 

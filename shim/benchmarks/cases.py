@@ -23,8 +23,8 @@ DISCOVER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, "dags")
-from kedro_astro.airflow.accept import keep
-assert not keep(Path.cwd(), Path.cwd() / ".kedro-astro/measured.json").problems
+from kedro_astro.reading.discover import main
+main(Path.cwd(), ".kedro-astro/measured.json", "")
 """
 READING = """
 import sys, time
@@ -33,18 +33,20 @@ sys.path.insert(0, "dags")
 from kedro_astro.project import prepare_kedro
 prepare_kedro()
 import kedro.framework.session
-from kedro_astro.airflow.accept import keep
+from kedro_astro.reading.discover import main
 start = time.process_time()
-assert not keep(Path.cwd(), Path.cwd() / ".kedro-astro/measured.json").problems
+main(Path.cwd(), ".kedro-astro/measured.json", "")
 print(time.process_time() - start)
 """
 OURS = ("dags/kedro_dags.py", "dags/kedro_problems.py")
 """Airflow parses both, each in a process of its own: a parse costs what the two cost together."""
 
 
+BY_HAND = "the same by hand"
+
 Sides = dict[str, Callable[[], float]]
-Start = Callable[..., ImportedAirflow]
-"""Starts an Airflow, with the plugin of a project if one is given."""
+Start = Callable[[], ImportedAirflow]
+"""Starts an Airflow."""
 
 
 def parsing(start: Start, folder: Path) -> Iterator[Row]:
@@ -53,47 +55,35 @@ def parsing(start: Start, folder: Path) -> Iterator[Row]:
         project = rivals.many(folder / f"many_{pipelines}x{nodes}", pipelines, nodes)
         planned = rivals.edges(project)
         hand = rivals.write(project / "dags/by_hand.py", rivals.by_hand(planned))
-        with start(project) as ours, start() as theirs:
+        with start() as airflow:
             sides: Sides = {
-                "ours": partial(_parse, ours, project),
-                "theirs": partial(_parse, theirs, hand),
-                "theirs beside ours": partial(_parse, ours, hand),
+                "ours": partial(_parse, airflow, project),
+                "theirs": partial(_parse, airflow, hand),
             }
-            yield from _rows(f"parse, {pipelines * nodes:,} tasks", best(sides, times))
+            yield _ms(f"parse, {pipelines * nodes:,} tasks", BY_HAND, best(sides, times), 1.3)
     *_, wanted = planned
     alone = rivals.write(project / "dags/one_by_hand.py", rivals.by_hand({wanted: planned[wanted]}))
-    with start(project) as ours, start() as theirs:
-        yield from _memory(ours, theirs, project, hand)
+    with start() as airflow:
+        yield _memory(airflow, project, hand)
         sides = {
-            "ours": lambda: ours.use(project / OURS[0], wanted)["cpu"],
-            "theirs": lambda: theirs.use(alone, wanted)["cpu"],
-            "theirs beside ours": lambda: ours.use(alone, wanted)["cpu"],
+            "ours": lambda: airflow.use(project / OURS[0], wanted)["cpu"],
+            "theirs": lambda: airflow.use(alone, wanted)["cpu"],
         }
-        yield from _rows(f"a worker's parse, one DAG of {len(planned)}", best(sides, 20))
+        yield _ms(f"a worker's parse, one DAG of {len(planned)}", BY_HAND, best(sides, 20), 1.3)
 
 
-def _rows(name: str, found: dict[str, float]) -> Iterator[Row]:
-    """Yield the row of a parse against a file by hand in the same Airflow, which our plugin makes
-    quicker for all DAG files; and in one without it, as the writer of such a file has it."""
-    beside = {"ours": found["ours"], "theirs": found["theirs beside ours"]}
-    yield _ms(name, "the same by hand", beside, 1.3)
-    yield _ms(name, "by hand, without our plugin", found, 1.3)
-
-
-def _memory(
-    ours: ImportedAirflow, theirs: ImportedAirflow, project: Path, hand: Path
-) -> Iterator[Row]:
-    """Yield the memory of the process that parses most: what a machine must have for it.
+def _memory(airflow: ImportedAirflow, project: Path, hand: Path) -> Row:
+    """Return the memory of the process that parses most: what a machine must have for it.
 
     It is the whole process, and so for the most part Airflow itself.
     """
     used: Sides = {
-        "ours": lambda: max(ours.use(project / name)["peak"] for name in OURS) / 2**20,
-        "theirs": lambda: theirs.use(hand)["peak"] / 2**20,
+        "ours": lambda: max(airflow.use(project / name)["peak"] for name in OURS) / 2**20,
+        "theirs": lambda: airflow.use(hand)["peak"] / 2**20,
     }
     found = best(used, 5)
-    name, against = "memory of a parse, 1,000 tasks", "the same by hand"
-    yield Row(name, against, found["ours"], found["theirs"], "MB", 1.05)
+    name = "memory of a parse, 1,000 tasks"
+    return Row(name, BY_HAND, found["ours"], found["theirs"], "MB", 1.05)
 
 
 def against_kedro_airflow(start: Start, project: Path) -> Iterator[Row]:
@@ -102,18 +92,22 @@ def against_kedro_airflow(start: Start, project: Path) -> Iterator[Row]:
     # Its users install the project as a wheel.
     src = [project / "src"]
     rivals.edges(project)
-    with start(project) as warm, start() as cold:
+    with start() as airflow:
         parse: Sides = {
-            "ours": partial(_parse, warm, project),
-            "theirs": lambda: cold.use(theirs, sys_path=src)["cpu"],
+            "ours": partial(_parse, airflow, project),
+            "theirs": lambda: airflow.use(theirs, sys_path=src)["cpu"],
         }
         yield _ms("parse, the example", "kedro-airflow's file", best(parse, 10), 0.33)
         # The first task of both reads a CSV file and saves a pickle. Airflow is there before it, as
         # it is in a worker; the parse of the file is part of it, because kedro-airflow's imports
         # Kedro there and ours where the task runs.
         task: Sides = {
-            "ours": lambda: cold.use(project / OURS[0], "penguins", "select_measurements")["cpu"],
-            "theirs": lambda: cold.use(theirs, "kedro_airflow", "select-measurements", src)["cpu"],
+            "ours": lambda: airflow.use(project / OURS[0], "penguins", "select_measurements")[
+                "cpu"
+            ],
+            "theirs": lambda: airflow.use(theirs, "kedro_airflow", "select-measurements", src)[
+                "cpu"
+            ],
         }
         yield _ms("one task, cold process", "kedro-airflow's task function", best(task, 6), 0.45)
 

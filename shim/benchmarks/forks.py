@@ -12,7 +12,6 @@ import importlib
 import json
 import os
 import resource
-import runpy
 import sys
 import time
 from datetime import datetime, timezone
@@ -33,19 +32,13 @@ IMPORTED = (
 def main() -> None:
     """Answer jobs until there are no more.
 
-    The first argument is a project whose plugin Airflow has, or empty. The others name further
-    modules to import: those of Airflow that a DAG file names, which the DAG processor imports
-    before it forks.
+    The arguments name further modules to import: those of Airflow that a DAG file names, which the
+    DAG processor imports before it forks.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what Airflow and the nodes print is no answer
-    project, *modules = sys.argv[1:]
-    for name in (*IMPORTED, *modules):
+    for name in (*IMPORTED, *sys.argv[1:]):
         importlib.import_module(name)
-    if project:
-        sys.argv = ["airflow", "dag-processor"]
-        plugin = runpy.run_path(f"{project}/plugins/kedro_astro_warm.py")
-        plugin["warm"]("dag-processor")
     gc.freeze()  # as the DAG processor does
     for line in sys.stdin:
         print(_in_fork(json.loads(line)), file=answers, flush=True)

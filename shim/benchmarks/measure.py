@@ -59,14 +59,13 @@ class ImportedAirflow:
     Args:
         log: file for what the forks print.
         modules: what to import beside what Airflow's DAG processor has imported itself.
-        plugin: the project whose plugin it has; None for an Airflow that has none.
     """
 
-    def __init__(self, log: Path, modules: Sequence[str], plugin: Path | None = None) -> None:
+    def __init__(self, log: Path, modules: Sequence[str]) -> None:
         self._log = log
         self._output = log.open("a")
         self._process = subprocess.Popen(
-            [sys.executable, str(FORKS), str(plugin or ""), *modules],
+            [sys.executable, str(FORKS), *modules],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._output,

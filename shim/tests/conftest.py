@@ -7,8 +7,10 @@ import site
 import subprocess
 import sys
 import textwrap
+from functools import partial
 from pathlib import Path
 
+import packages as installed
 import pytest
 from projects import FILES, MakeProject
 
@@ -29,6 +31,15 @@ def make_project(tmp_path: Path) -> MakeProject:
         return project.resolve()
 
     return make
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> installed.Install:
+    """Return a function that installs modules, by name, and returns the environment to find them.
+
+    Each is of a distribution of its own name, version 1.0.
+    """
+    return partial(installed.install, tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "dags"))  # as Airflow does
 
-from kedro_astro.cli.integrity import REPAIR, changed_files, conflicts
+from kedro_astro.cli.integrity import changed_files, conflicts
+from kedro_astro.project import REPAIR
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -21,6 +22,8 @@ def test_no_conflict_is_left() -> None:
 def test_the_shim_is_as_the_template_wrote_it() -> None:
     changed = changed_files()
     assert not changed, (
-        "These files in dags/kedro_astro are not the template's, so the next update would mix two "
-        "versions of them:\n" + "\n".join(changed) + f"\nWrite them again with:\n{REPAIR}"
+        "These files of the package kedro_astro are not as the template wrote them, so the next "
+        "update would mix two versions of them:\n"
+        + "\n".join(changed)
+        + f"\nWrite them again with:\n{REPAIR}"
     )

@@ -65,7 +65,7 @@ class Reader:
         package.mkdir(parents=True)
         (package / "METADATA").write_text("Metadata-Version: 2.1\nName: project\nVersion: 0\n")
         (package / "entry_points.txt").write_text(
-            "[kedro.project_commands]\nastro = kedro_astro.cli.commands:commands\n"
+            "[kedro.project_commands]\nastro = kedro_astro.cli:commands\n"
         )
         for name, script in STAND_INS.items():
             file = tools / name

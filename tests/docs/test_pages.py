@@ -11,7 +11,7 @@ from pages import PAGES, read
 from scaffold import ROOT
 
 MADE = """
-.astro/standalone
+.astro/standalone .kedro-astro/warm.json
 .kedro-astro/manifest.jsonl .kedro-astro/airflow .kedro-astro/airflow/standalone.log
 conf/**/*credentials* conf/airflow/credentials.yml conf/local/credentials.yml conf/logging.yml
 dags/my_project_dag.py data/06_models/classifier.pickle data/08_reporting/island_counts.json

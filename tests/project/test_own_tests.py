@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from kedro_astro.cli.integrity import REPAIR
+from kedro_astro.project import REPAIR
 from scaffold import python, run, scaffold, succeed
 from team import (
     CONFLICT,
@@ -40,7 +40,7 @@ def test_a_conflict(project: Path) -> None:
     add(project / "packages.txt", CONFLICT)
     output = failing(project, "tests/test_template.py")
     assert "1 failed, 1 passed" in output
-    assert "\nE         packages.txt:2\nE         packages.txt:6\n" in output
+    assert "\nE         packages.txt:4\nE         packages.txt:8\n" in output
 
 
 @only_example

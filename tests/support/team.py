@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
+from jinja2 import Template
 from scaffold import ROOT, run, succeed
 
-TEST = yaml.safe_load((ROOT / "template/.github/workflows/test.yml").read_text())
+WORKFLOW = (ROOT / "template/.github/workflows/test.yml.jinja").read_text()
+TEST = yaml.safe_load(Template(WORKFLOW).render(place="worker"))
 HOOKS = {
     hook["id"]: hook
     for repo in yaml.safe_load((ROOT / "template/.pre-commit-config.yaml").read_text())["repos"]

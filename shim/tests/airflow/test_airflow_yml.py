@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from kedro_astro.airflow.manifest import load
+from kedro_astro.airflow.manifest import read
 from parsing import parse
 from projects import CATALOG, MakeProject
 
@@ -110,9 +110,9 @@ def test_what_is_wrong_is_said_and_the_last_good_settings_stay(
     make_project: MakeProject, text: str, says: list[str]
 ) -> None:
     project = with_settings(make_project, "sales: {schedule: 0 5 * * *}")
-    load(project)
+    read(project)
     (project / "conf/base/airflow.yml").write_text(text)
-    (problem,) = load(project).problems
+    (problem,) = read(project).problems
     for part in ["conf/base/airflow.yml", *says]:
         assert part in problem
     assert '"0 5 * * *"' in dag(project)["schedule"]
@@ -155,3 +155,13 @@ callback = callbacks[0] if isinstance(callbacks, list) else callbacks
 print(json.dumps([before, callback({"what": "it failed"})]))
 """
     assert parse(project, then) == [False, "it failed"]
+
+
+@pytest.mark.parametrize("section", ["sales", "whole_project"])
+def test_an_id_that_another_dag_has_is_refused(make_project: MakeProject, section: str) -> None:
+    other = {"sales": "shop", "whole_project": "shop.sales"}[section]
+    project = with_settings(make_project, f"{section}: {{dag_id: {other}}}")
+    manifest = read(project)
+    assert manifest.dag_ids == (other,)
+    (problem,) = manifest.problems
+    assert f"its DAG would be called {other}" in problem and "give one a `dag_id`" in problem

@@ -37,6 +37,19 @@ def test_a_tasks_process_builds_the_dag_of_that_task_alone(
     assert got == ["shop.sales"]
 
 
+def test_a_task_never_reads_the_project(make_project: MakeProject, tmp_path: Path) -> None:
+    """It takes the DAG that its run was scheduled from, whatever has been edited since."""
+    project = make_project()
+    manifest.read(project)
+    (project / "src/shop/pipelines/sales/__init__.py").write_text("x = (")
+    kept = (project / ".kedro-astro/manifest.jsonl").read_bytes()
+    wanted = {"_AIRFLOW_PARSING_CONTEXT_DAG_ID": "shop.sales"}
+    assert parse_afresh(project, "print(json.dumps(sorted(found)))", tmp_path, **wanted) == [
+        "shop.sales"
+    ]
+    assert (project / ".kedro-astro/manifest.jsonl").read_bytes() == kept
+
+
 def test_two_parses_make_the_same_dag_version(make_project: MakeProject, tmp_path: Path) -> None:
     """A DAG that serializes differently at each parse is a new version in Airflow each time."""
     project = make_project()
@@ -57,7 +70,7 @@ def test_the_ui_shows_nodes_and_datasets_of_a_task(make_project: MakeProject) ->
     then = 'print(json.dumps(found["shop"].get_task("first__second").doc_md))'
     doc = str(parse(make_project(), then))
     assert "`first`" in doc and "`second`" in doc
-    assert "`total` (json.JSONDataset, `data/total.json`)" in doc
+    assert "`total`: json.JSONDataset at `data/total.json`" in doc
 
 
 def test_namespaces_become_task_groups(make_project: MakeProject) -> None:

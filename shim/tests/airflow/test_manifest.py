@@ -8,14 +8,15 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from kedro_astro.airflow import manifest
-from kedro_astro.airflow.accept import keep
-from kedro_astro.airflow.manifest import COMPILED, STILL_READING, kept_at, load
+from kedro_astro.airflow.manifest import COMPILED, kept_at, load, read
+from kedro_astro.airflow.refresh import compile
 from kedro_astro.errors import ManifestError
-from kedro_astro.structure import from_json, to_json
+from kedro_astro.structure import from_json
 from projects import CATALOG, SALES, MakeProject
 
 MORE = SALES.replace("total", "more").replace("first", "third").replace("second", "fourth")
@@ -80,10 +81,20 @@ def test_data_and_caches_are_no_sources(project: Path, readings: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"structure": {}}', '{"fingerprint": 1}'])
 def test_a_damaged_manifest_is_read_anew(project: Path, readings: Path, damage: str) -> None:
-    good = load(project)
+    good = read(project)
     (project / ".kedro-astro/manifest.jsonl").write_text(damage)
-    assert load(project) == good
-    assert count(readings) == 2
+    assert read(project).content == good.content
+    assert count(readings) == 1  # what the reading had left is still there
+
+
+@pytest.mark.parametrize("place", [0, 10, 300, -1])
+def test_a_damaged_byte_heals(project: Path, place: int) -> None:
+    good = read(project).content
+    damaged = bytearray(good)
+    damaged[place] ^= 1
+    (project / ".kedro-astro/manifest.jsonl").write_bytes(damaged)
+    assert read(project).content == good
+    assert (project / ".kedro-astro/manifest.jsonl").read_bytes() == good
 
 
 def test_ten_at_once_read_once(project: Path, readings: Path) -> None:
@@ -93,17 +104,17 @@ def test_ten_at_once_read_once(project: Path, readings: Path) -> None:
     assert count(readings) == 1
 
 
-def test_the_last_good_structure_stays_when_the_project_breaks(
-    project: Path, readings: Path
-) -> None:
-    good = load(project)
+def test_the_last_good_dags_stay_when_the_project_breaks(project: Path, readings: Path) -> None:
+    good = read(project)
     sales = project / "src/shop/pipelines/sales/__init__.py"
     sales.write_text("x = (")
-    broken = load(project)
-    assert broken.pipelines == good.pipelines and len(broken.problems) == 1
-    assert load(project) == broken and count(readings) == 2  # not read again at each parse
+    broken = read(project)
+    assert list(broken.blueprints()) == list(good.blueprints()) and len(broken.problems) == 1
+    assert read(project).content == broken.content
+    assert count(readings) == 2  # not read again at each parse
     sales.write_text(SALES)
-    assert load(project) == good
+    mended = read(project)
+    assert list(mended.blueprints()) == list(good.blueprints()) and mended.problems == ()
 
 
 def test_a_read_only_project_is_kept_elsewhere(
@@ -123,7 +134,7 @@ def test_the_cache_ignores_itself_in_git(project: Path) -> None:
 
 def compiled(project: Path, path: Path) -> subprocess.CompletedProcess[str]:
     code = (
-        "import sys; from pathlib import Path; from kedro_astro.cli import commands as cli; "
+        "import sys; from pathlib import Path; from kedro_astro import cli; "
         "cli._project = lambda: Path(sys.argv[1]); cli.astro(['compile', sys.argv[2]])"
     )
     shim = Path(manifest.__file__).parents[2]
@@ -142,10 +153,10 @@ def test_a_compiled_manifest_is_trusted(
     path = tmp_path / "manifest.jsonl"
     done = compiled(project, path)
     assert done.returncode == 0 and "2 pipelines of Shop" in done.stdout
-    good = kept_at(path).structure()
+    good = kept_at(path)
     (project / "src/shop/pipelines/sales/__init__.py").write_text("x = (")
     monkeypatch.setenv("KEDRO_ASTRO_MANIFEST", str(path))
-    assert load(project) == good
+    assert read(project).content == good.content
     assert count(readings) == 1
 
 
@@ -171,7 +182,7 @@ def test_a_compiled_manifest_that_is_none_is_said(
 
 def test_json_and_back(project: Path) -> None:
     structure = load(project)
-    assert from_json(json.loads(json.dumps(to_json(structure)))) == structure
+    assert from_json(json.loads(json.dumps(asdict(structure)))) == structure
 
 
 def test_a_slow_reading_goes_on_in_the_background(
@@ -180,8 +191,8 @@ def test_a_slow_reading_goes_on_in_the_background(
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     project = make_project({"src/shop/settings.py": f"open({str(gate)!r}).read()\n"})
-    assert load(project, patience=0).problems == (STILL_READING,)
-    assert load(project, patience=0).problems == (STILL_READING,)  # the same reading, not two
+    assert read(project, lambda: 0).still_reading
+    assert read(project, lambda: 0).still_reading  # the same reading, not two
     with gate.open("w") as file:
         file.write("go on")
     structure = load(project)
@@ -193,9 +204,50 @@ def test_a_manifest_of_another_environment_is_refused(
 ) -> None:
     """Its datasets are not those that a task would find."""
     compiled = tmp_path / "compiled.json"
-    keep(project, compiled)
+    compile(project, compiled)
     monkeypatch.setenv(COMPILED, str(compiled))
     assert load(project).problems == ()
     monkeypatch.setenv("KEDRO_ENV", "prod")
     with pytest.raises(ManifestError, match="environment '', and tasks would run in 'prod'"):
         load(project)
+
+
+def test_an_import_that_hung_is_ended_when_it_is_mended(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    project = make_project({"src/shop/settings.py": f"open({str(gate)!r}).read()\n"})
+    assert read(project, lambda: 0).still_reading
+    (project / "src/shop/settings.py").write_text("")
+    assert len(read(project).dag_ids) == 2
+
+
+def test_what_cannot_be_kept_is_said_and_the_dags_are_there(project: Path) -> None:
+    (project / ".kedro-astro/manifest.jsonl").mkdir(parents=True)
+    (project / ".kedro-astro/.gitignore").write_text("*")
+    manifest = read(project)
+    assert len(manifest.dag_ids) == 2
+    (problem,) = manifest.problems
+    assert "manifest.jsonl cannot be used" in problem and "Delete the folder" in problem
+    (project / ".kedro-astro/manifest.jsonl").rmdir()
+    assert read(project).problems == ()
+
+
+@pytest.mark.parametrize("name", ["lock", "reading.log", "structure.json"])
+def test_with_anything_in_the_way_the_last_good_dags_stay(project: Path, name: str) -> None:
+    good = read(project)
+    (project / "conf/base/catalog.yml").write_text(CATALOG + "# changed")
+    (project / ".kedro-astro" / name).unlink()
+    (project / ".kedro-astro" / name).mkdir()
+    manifest = read(project)
+    assert list(manifest.blueprints()) == list(good.blueprints())
+    assert name in "".join(manifest.problems)
+
+
+def test_sources_that_cannot_be_looked_at(project: Path) -> None:
+    """A link to itself, one to nowhere, and a file where a folder should be."""
+    (project / "conf/base/loop.yml.bak").symlink_to("loop.yml.bak")
+    (project / "src/shop/nowhere").symlink_to("/nowhere")
+    assert read(project).problems == ()
+    assert read(project).fresh(project)

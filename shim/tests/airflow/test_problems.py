@@ -1,69 +1,66 @@
-"""`dags/kedro_problems.py`: it raises what is wrong, and looks at nothing twice that was well."""
+"""`dags/kedro_problems.py`: it raises what is wrong, and builds nothing."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from kedro_astro.airflow import manifest
+import pytest
+from kedro_astro.airflow.manifest import COMPILED
+from kedro_astro.airflow.refresh import compile
 from parsing import parse
 from projects import SALES, MakeProject
 
 LOOK = """
 import os
 from kedro_astro.airflow import dags
-from kedro_astro.airflow import problems
-looked = []
-whole = dags.raise_problems
-dags.raise_problems = lambda project: looked.append(1) or whole(project)
+dags.build_dag = None
 os.environ.update(ENV)
 try:
-    problems.raise_problems(Path(sys.argv[1]))
+    dags.raise_problems(Path(sys.argv[1]))
     said = ""
 except Exception as error:
     said = str(error)
-print(json.dumps([bool(looked), said]))
+print(json.dumps(said))
 """
 
 
-def look(project: Path, **env: str) -> tuple[bool, str]:
-    """Return whether the DAGs were built to see what is wrong, and what is."""
-    looked, said = parse(project, LOOK.replace("ENV", repr(env)))
-    return looked, said
+def look(project: Path, **env: str) -> str:
+    """Return what is wrong with a project."""
+    return str(parse(project, LOOK.replace("ENV", repr(env))))
 
 
-def test_what_was_well_is_looked_at_again_only_after_an_edit(make_project: MakeProject) -> None:
+def test_what_is_wrong_is_said_until_it_is_mended(make_project: MakeProject) -> None:
     project = make_project()
-    assert [look(project), look(project)] == [(True, ""), (False, "")]
+    assert look(project) == ""
     pipeline = project / "src/shop/pipelines/sales/__init__.py"
     pipeline.write_text(SALES + "raise ValueError('not today')\n")
     for _ in range(2):
-        looked, said = look(project)
-        assert looked and "not today" in said
+        assert "not today" in look(project) and "Its 2 DAGs" in look(project)
     pipeline.write_text(SALES)
-    assert [look(project), look(project)] == [(True, ""), (False, "")]
+    assert look(project) == ""
 
 
 def test_another_environment_is_looked_at(make_project: MakeProject) -> None:
-    project = make_project({"conf/prod/.gitkeep": ""})
-    assert look(project) == (True, "")
-    assert look(project, KEDRO_ENV="prod") == (True, "")
+    project = make_project({"conf/prod/airflow.yml": "sales: {retires: 1}"})
+    assert look(project) == ""
+    assert "retries" in look(project, KEDRO_ENV="prod")
 
 
-def test_a_compiled_manifest_is_looked_at_once(make_project: MakeProject, tmp_path: Path) -> None:
+def test_a_compiled_manifest_is_trusted(make_project: MakeProject, tmp_path: Path) -> None:
     project = make_project()
-    compiled = tmp_path / "compiled.json"
-    manifest.load(project)
-    content = (manifest.cache_folder(project) / "manifest.jsonl").read_text()
-    compiled.write_text(content)
-    env = {manifest.COMPILED: str(compiled)}
-    assert [look(project, **env), look(project, **env)] == [(True, ""), (False, "")]
-    os.utime(compiled, ns=(1, 1))
-    assert look(project, **env) == (True, "")
+    compiled = tmp_path / "compiled.jsonl"
+    compile(project, compiled)
+    (project / "src/shop/pipelines/sales/__init__.py").write_text("x = (")
+    assert look(project, **{COMPILED: str(compiled)}) == ""
+    assert "never closed" in look(project)
 
 
-def test_a_note_that_cannot_be_read_is_none(make_project: MakeProject) -> None:
-    project = make_project()
-    assert look(project) == (True, "")
-    (manifest.cache_folder(project) / "well.json").write_text("[1")
-    assert look(project) == (True, "")
+@pytest.mark.parametrize("ending", ["raise SystemExit(0)", "import os; os._exit(0)"])
+def test_an_import_that_ends_the_process_is_no_success(
+    make_project: MakeProject, ending: str, tmp_path: Path
+) -> None:
+    project = make_project({"src/shop/pipelines/sales/__init__.py": ending})
+    assert look(project)
+    made = compile(project, tmp_path / "compiled.jsonl")
+    assert made.problems and not os.path.exists(tmp_path / "compiled.jsonl")

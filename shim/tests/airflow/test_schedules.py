@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from kedro_astro.airflow.manifest import load
+from kedro_astro.airflow.manifest import read
 from parsing import parse
 from projects import CATALOG, MakeProject
 
@@ -107,38 +107,110 @@ every_six_hours = every(6)
         ("{assets: [doubled]}", ["no pipeline leaves a dataset doubled"]),
         ("{assets: [scratch]}", ["no pipeline leaves a dataset scratch"]),
         ("{assets: [report]}", ["saved by report itself"]),
-        ("{assets: []}", ["names no asset"]),
-        ("{assets: {some: [total]}}", ["neither {all: [...]} nor {any: [...]}"]),
-        ("{asset: [total]}", ["none of cron, assets, timetable"]),
-        ("{cron: 0 6 * * *, assets: [total]}", ["it has cron and assets of"]),
-        ("{assets: [total], timezone: UTC}", ["'timezone' is none of assets"]),
-        ("{cron: 0 6 * * *, timezone: Zurich}", ["'Zurich' is no time zone"]),
-        ("{cron: 0 6 * *}", ["it has 4 fields"]),
-        ("{timetable: every}", ["'every' is no path"]),
+        ("{assets: []}", ["[] cannot be in it", "{assets: [...]}"]),
+        ("{assets: {some: [total]}}", ["'some' cannot be in it"]),
+        ("{asset: [total]}", ["{cron: ..., timezone: ...}, {assets: [...]}, {timetable: package"]),
+        ("{cron: 0 6 * * *, assets: [total]}", ["assets cannot be in it"]),
+        ("{assets: [total], timezone: UTC}", ["timezone cannot be in it"]),
     ],
 )
 def test_what_is_wrong_with_a_schedule(
     make_project: MakeProject, schedule: str, says: list[str]
 ) -> None:
     project = with_settings(make_project, f"report: {{schedule: {schedule}}}")
-    (problem,) = load(project).problems
+    (problem,) = read(project).problems
     for part in ["conf/base/airflow.yml: report.schedule", *says]:
         assert part in problem
+
+
+TIMES = """
+from airflow.timetables.base import Timetable
+class Unknown(Timetable):
+    pass
+def leaves(): raise SystemExit(0)
+def ends(): import os; os._exit(0)
+def breaks(): raise RuntimeError("no moon today")
+"""
 
 
 @pytest.mark.parametrize(
     ("schedule", "says"),
     [
-        ("0 0 * * mon-", "0 0 * * mon-"),
-        ("{timetable: shop.no_such.thing}", "the timetable shop.no_such.thing, which cannot be"),
-        ("{timetable: builtins.object, arguments: {x: 1}}", "cannot be made of the arguments x"),
-        ("{timetable: builtins.object}", "Airflow refuses its DAG"),
+        (
+            "'*/0 * * * *'",
+            ["step '0' in field 0", "schedule is '*/0 * * * *'", "a cron expression"],
+        ),
+        ("0 0 * * 1#6", ["schedule is '0 0 * * 1#6'", "It must be a cron"]),
+        ("0 0 * * mon-", ["schedule is '0 0 * * mon-'"]),
+        ("'@dayly'", ["schedule is '@dayly'", "@daily"]),
+        ("0 25 * * *", ["schedule is '0 25 * * *'"]),
+        ("{cron: 0 6 * * *, timezone: Zurich}", ["Zurich", "schedule is"]),
+        ("{cron: 0 6 * *}", ["schedule is"]),
+        ("{assets: ['airflow://x']}", ["airflow", "reserved", "schedule is"]),
+        ("{timetable: shop.no_such.thing}", ["the timetable shop.no_such.thing, which cannot be"]),
+        ("{timetable: builtins.object, arguments: {x: 1}}", ["TypeError", "schedule is"]),
+        ("{timetable: builtins.object}", ["schedule is"]),
+        ("{timetable: shop.times.Unknown}", ["Unknown", "not registered"]),
+        ("{timetable: shop.times.leaves}", ["SystemExit", "schedule is"]),
+        ("{timetable: shop.times.ends}", ["it ends the process", "schedule is"]),
+        ("{timetable: shop.times.breaks}", ["RuntimeError: no moon today", "schedule is"]),
+        (
+            "'@continuous', max_active_runs: 2",
+            ["max_active_runs", "schedule is '@continuous'"],
+        ),
+        ("'@daily', catchup: true", ["start_date", "catchup is true"]),
+        ("'@daily', catchup: true, start_date: 2024-01-01", []),
+        ("null, pool_slots: 1, params: {a: null, b: 1}", []),
     ],
 )
-def test_a_dag_that_airflow_refuses_is_named_and_takes_no_other_with_it(
-    make_project: MakeProject, schedule: str, says: str
+def test_airflow_is_the_judge_and_the_last_good_dag_stays(
+    make_project: MakeProject, schedule: str, says: list[str]
 ) -> None:
-    project = with_settings(make_project, f"report: {{schedule: {schedule}}}")
+    project = with_settings(make_project, "report: {schedule: 0 5 * * *}")
+    before = {one["dag_id"]: one for one in read(project).blueprints()}
+    (project / "src/shop/times.py").write_text(TIMES)
+    (project / "conf/base/airflow.yml").write_text(f"report: {{schedule: {schedule}}}")
+    ids, message = parse(project, REFUSALS)
+    assert ids == ["shop", "shop.report", "shop.sales"]
+    after = {one["dag_id"]: one for one in read(project).blueprints()}
+    assert after["shop.sales"] == before["shop.sales"]
+    if not says:
+        assert message == ""
+        return
+    assert after["shop.report"]["schedule"] == "0 5 * * *"
+    for part in ["conf/base/airflow.yml: ", "the pipeline report", "section report", *says]:
+        assert part in message
+    # `check` and the image's build say the same.
+    assert "".join(read(project).problems) in message
+
+
+def test_a_dag_that_airflow_never_took_is_named_and_takes_no_other_with_it(
+    make_project: MakeProject,
+) -> None:
+    project = with_settings(make_project, "report: {schedule: '*/0 * * * *'}")
     ids, message = parse(project, REFUSALS)
     assert ids == ["shop", "shop.sales"]
-    assert says in message
+    assert "the pipeline report" in message
+
+
+def test_a_timetable_of_yours_is_imported_by_no_parse(make_project: MakeProject) -> None:
+    """Nor can it take a DAG away that it once gave a schedule."""
+    times = (
+        "from datetime import timedelta\n"
+        "from airflow.timetables.interval import DeltaDataIntervalTimetable\n"
+        "def every(hours):\n    return DeltaDataIntervalTimetable(timedelta(hours=hours))\n"
+    )
+    said = "report: {schedule: {timetable: shop.times.every, arguments: {hours: 3}}}"
+    project = with_settings(make_project, said, **{"src/shop/times.py": times})
+    then = 'print(json.dumps("shop" in sys.modules))'
+    read(project)
+    assert parse(project, then) is False
+    (project / "src/shop/times.py").write_text("1 / 0")
+    ids, message = parse(project, REFUSALS)
+    assert "shop.report" in ids and "ZeroDivisionError" in message
+    assert "10800" in timetable(project)
+
+
+def test_tasks_settings_that_airflow_refuses(make_project: MakeProject) -> None:
+    project = with_settings(make_project, "report: {nodes: {third: {priority_weight: 1, pool: x}}}")
+    assert read(project).problems == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from kedro_astro.airflow.manifest import load
+from kedro_astro.airflow.manifest import read
 from parsing import parse
 from projects import CATALOG, MakeProject
 
@@ -33,10 +33,10 @@ def test_a_secret_stays_where_it_is(
         "conf/base/catalog.yml": catalog,
     }
     project = make_project(files)
-    load(project)
+    read(project)
     if broken:
         (project / "src/shop/pipelines/sales/__init__.py").write_text("import no_such_library\n")
-        assert load(project).problems
+        assert read(project).problems
     serialized = parse(project, SERIALIZED)
     assert SECRET not in json.dumps(serialized)
     for file in (project / ".kedro-astro").iterdir():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from kedro_astro.cli import commands as cli
+from kedro_astro import cli
 from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, MakeProject
 
 
@@ -125,7 +125,7 @@ def test_check_shows_parameters_that_no_form_can_hold(
 ) -> None:
     files = {"conf/base/parameters.yml": "depth: .nan\n", "data/raw.json": "1"}
     done = kedro_astro(make_project(files), "check")
-    assert "warning: the parameter depth is in no trigger form: nan is no number" in done.output
+    assert "warning: the parameter depth is in no trigger form: JSON cannot hold it" in done.output
 
 
 def test_an_environment_that_is_not_there(
@@ -162,3 +162,15 @@ def test_check_names_a_folder_whose_edits_would_not_be_live(
     said = kedro_astro(project, "check").output
     assert "warning: docker-compose.override.yml does not mount src/" in said
     assert "- ./src:/usr/local/airflow/src:ro,z\n2 pipelines, 1 finding\n" in said
+
+
+def test_check_names_acl_where_its_command_would_be_missing(
+    make_project: MakeProject, kedro_astro
+) -> None:
+    """The template's override shares data/ by setfacl; packages.txt may be older than that."""
+    override = "services: {db-migration: {command: [kedro_astro.cli.share_data, ./src:, ./conf:]}}"
+    files = {"data/raw.json": "1", "docker-compose.override.yml": override}
+    said = kedro_astro(make_project({**files, "packages.txt": "# acl\ncurl\n"}), "check").output
+    assert "warning: packages.txt does not name acl" in said
+    project = make_project({**files, "packages.txt": "curl\nacl\n"})
+    assert "0 findings" in kedro_astro(project, "check").output

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 from click.testing import CliRunner
-from kedro_astro.cli import commands as cli
+from kedro_astro import cli
 from kedro_astro.planning.deployment import in_image
 from projects import CATALOG, SALES, MakeProject
 
@@ -243,6 +243,11 @@ class TestCredentials:
         ("data/a/b.csv", "data\n!data/a", True),
         ("data/a/b.csv", "!data/a\ndata", False),
         ("data/a/b.csv", "# data\n\n", True),
+        ("data/a/b.csv", "data/*", False),
+        ("data/a/b.csv", "./data/../data/a", False),
+        ("conf/a.yml", "conf\n!conf/a.yml\nconf/*", False),
+        ("data/a/b.csv", "data\\\n[z-a]\ndata", False),
+        ("a b", "  a b  ", False),
         (".env", ".env*", False),
         ("a+b", "a+b", False),
     ],

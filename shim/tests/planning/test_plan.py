@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro_astro.errors import CrossingError, KedroAstroError
-from kedro_astro.planning.grouping import MAX_ID, Grouping, airflow_id, node_dependencies, tasks
+from kedro_astro.planning.grouping import Grouping, links_between, tasks
+from kedro_astro.planning.ids import MAX_ID, airflow_id
 from kedro_astro.planning.plan import Plan, dag_id, plan_all
-from kedro_astro.settings.values import GROUPINGS
+from kedro_astro.settings.models import GROUPINGS
 from kedro_astro.structure import Dataset, Node, Pipeline, Structure, untranscoded
 
 FILE = Dataset("pickle.PickleDataset", persistent=True, location="data/x.pickle")
@@ -79,11 +80,8 @@ def test_tasks_form_no_cycle_and_keep_every_dependency(
     task_of = {node.name: task.task_id for task in planned for node in task.nodes}
     upstream = {task.task_id: set(task.upstream) for task in planned}
     TopologicalSorter(upstream).prepare()
-    for node, producers in node_dependencies(pipeline.nodes).items():
-        for producer in producers:
-            assert (
-                task_of[producer] == task_of[node] or task_of[producer] in upstream[task_of[node]]
-            )
+    for producer, _, node in links_between(pipeline.nodes):
+        assert task_of[producer] == task_of[node] or task_of[producer] in upstream[task_of[node]]
 
 
 @given(pipelines(), ALL_GROUPINGS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kedro_astro.airflow.manifest import load
+from kedro_astro.airflow.manifest import load, read
 from kedro_astro.structure import Dataset, Node
 from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, MakeProject
 
@@ -143,17 +143,16 @@ def test_the_other_pipelines_are_read_when_one_is_broken(make_project: MakeProje
     more = SALES.replace("total", "more").replace("first", "third").replace("second", "fourth")
     files = {"src/shop/pipelines/more/__init__.py": more.replace("doubled", "twice")}
     project = make_project(files)
-    good = load(project)
-    assert [p.name for p in good.pipelines] == ["__default__", "more", "sales"]
+    assert [p.name for p in load(project).pipelines] == ["__default__", "more", "sales"]
 
     make_project({**files, "src/shop/pipelines/more/__init__.py": "import no_such_library\n"})
-    structure = load(project)
-    assert structure.pipelines == good.pipelines  # the broken ones as they were
-    (problem,) = structure.problems
+    manifest = read(project)
+    assert manifest.dag_ids == ("shop", "shop.more", "shop.sales")  # the broken ones as they were
+    (problem,) = manifest.problems
     assert "in src/shop/pipelines/more/__init__.py:1" in problem
 
     (project / ".kedro-astro/manifest.jsonl").unlink()
-    assert [p.name for p in load(project).pipelines] == ["sales"]
+    assert read(project).dag_ids == ("shop.sales",)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from kedro_astro.airflow.manifest import load
-from parsing import IN_ORDER, SHIM, parse
+from kedro_astro.airflow.manifest import read
+from parsing import IN_ORDER, PARSE, SHIM, parse
 from projects import CATALOG, TELLING, MakeProject
 
 TELL = (
@@ -41,9 +41,8 @@ print(json.dumps({t: sorted(dag.get_task(t).upstream_task_ids) for t in dag.task
 
 def told(project: Path, tmp_path: Path) -> list[str]:
     """Run the DAG's tasks in order and return what the hooks told."""
-    code = "import json, sys\nfrom pathlib import Path\nfrom kedro_astro.airflow.dags import build_dags\n"
     subprocess.run(
-        [sys.executable, "-c", code + "found = build_dags(Path(sys.argv[1]))" + IN_ORDER, project],
+        [sys.executable, "-c", PARSE + IN_ORDER, project],
         env={**os.environ, "PYTHONPATH": str(SHIM), "TOLD": str(tmp_path / "told")},
         check=True,
     )
@@ -97,5 +96,5 @@ def test_a_wrong_value(make_project: MakeProject, value: str) -> None:
     project = make_project(
         {**FILES, "conf/base/airflow.yml": f"sales: {{pipeline_hooks: {value}}}"}
     )
-    (problem,) = load(project).problems
+    (problem,) = read(project).problems
     assert "sales.pipeline_hooks" in problem and "It must be task or run" in problem

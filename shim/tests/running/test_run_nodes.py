@@ -17,8 +17,9 @@ from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, TELLING, M
 RUN = """
 import json, logging, sys
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
-from kedro_astro.running.run import Session, run
-run(Session.of({"project": sys.argv[1], **json.loads(sys.argv[2])}))
+from kedro_astro.running.places import worker
+from kedro_astro.running.session import Session
+worker(Session(**json.loads(sys.argv[1])), lambda secret: None)
 """
 PARAMETERS = """
 from kedro.pipeline import node, pipeline
@@ -49,8 +50,9 @@ HOOKS = (Tell(),)
 def run(project: Path, **given: Any) -> subprocess.CompletedProcess[str]:
     given = {"nodes": ["first", "second"], "load": "sales", **given}
     given = {"pipeline": "sales", "run_id": "2026-01-01T00.00.00.000Z", **given}
+    given["project"] = str(project)
     return subprocess.run(
-        [sys.executable, "-c", RUN, str(project), json.dumps(given)],
+        [sys.executable, "-c", RUN, json.dumps(given)],
         env={**os.environ, "PYTHONPATH": str(SHIM)},
         capture_output=True,
         text=True,

@@ -6,8 +6,24 @@ from pathlib import Path
 if not __package__:
     # Python puts this folder first; its modules are to be found in the package and nowhere else.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    import kedro_astro.project
 
-from kedro_astro.cli.commands import astro
+    if not kedro_astro.project.IN_DAGS:
+        # Another interpreter's libraries are beside it, and they are not for this one.
+        del sys.path[0]
 
 if __name__ == "__main__":
-    astro(prog_name="kedro astro")
+    match sys.argv[1:]:
+        # What a task waits for: nothing of `cli` is imported for it.
+        case ["run", *arguments]:
+            from kedro_astro.running.run import main as run
+
+            run(*arguments)
+        case ["read", *arguments]:
+            from kedro_astro.reading.discover import main as read
+
+            read(*arguments)
+        case _:
+            from kedro_astro.cli import astro
+
+            astro(prog_name="kedro astro")

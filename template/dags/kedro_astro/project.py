@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 SHIM = Path(__file__).resolve().parent
 """The folder of this package."""
+
+IN_DAGS = SHIM.parent.name == "dags"
+"""Whether it lies in a project's `dags/`; if not, it is installed."""
+
+REPAIR = (
+    "uvx copier recopy --defaults --overwrite --vcs-ref=:current: "
+    "--exclude '*' --exclude '!dags/kedro_astro'"
+    if IN_DAGS
+    else "uv sync --reinstall-package kedro-astro"
+)
+"""The command that writes it again, in the version that the project has."""
 
 CHECKSUMS = "CHECKSUMS"
 """The file in it that says how it left the template, as `sha256sum` writes it."""
 
 CACHE = ".kedro-astro"
 """The folder in a project for what kedro-astro may lose."""
-
-IGNORE = ".gitignore"
-
-WELL = "well.json"
-"""The note there of what had nothing wrong."""
 
 OWN_REQUIREMENTS = "requirements-kedro.txt"
 """Names the libraries of the pipelines where they are not beside Airflow."""
@@ -30,21 +36,16 @@ AIRFLOW_PYTHON = ".venv-airflow/bin/python"
 PYTHON = "KEDRO_ASTRO_PYTHON"
 """Names the interpreter that has Kedro and the project's libraries, if Airflow's has not."""
 
+TARGETS = ("astro", "mwaa", "kubernetes")
+"""Where a project may be deployed: workers there share no disk."""
 
-def own_python() -> str | None:
-    """Return the interpreter that the project has for itself; None if it shares Airflow's.
 
-    Raises:
-        InterpreterError: if there is none where `KEDRO_ASTRO_PYTHON` says.
-    """
-    path = os.environ.get(PYTHON)
-    if not path or path == sys.executable:
-        return None
-    if not os.access(path, os.X_OK):
-        from kedro_astro.errors import InterpreterError
-
-        raise InterpreterError(PYTHON, path)
-    return path
+def find_project(folder: Path) -> Path | None:
+    """Return the project whose `dags/` holds this package, else the one that a folder is in."""
+    for candidate in (SHIM.parents[1], folder, *folder.parents):
+        if all((candidate / name).is_file() for name in ("pyproject.toml", "dags/kedro_dags.py")):
+            return candidate
+    return None
 
 
 def kedro_env(project: Path) -> str | None:
@@ -60,30 +61,29 @@ def kedro_env(project: Path) -> str | None:
 
 def cache_folder(project: Path) -> Path:
     """Return the folder for what kedro-astro may lose: in the project, or where that is read-only
-    in the system's temporary folder. It is made if need be, with a `.gitignore` of its own."""
+    in the system's temporary folder. It is made if need be, with a `.gitignore` of its own.
+
+    Raises:
+        OSError: if neither can be written to.
+    """
     own = project / CACHE
     # Each parse asks; mostly it is there.
-    if os.access(own / IGNORE, os.F_OK) and os.access(own, os.W_OK):
+    if (own / ".gitignore").exists() and os.access(own, os.W_OK):
         return own
     import hashlib
     import tempfile
 
     owner = hashlib.sha256(f"{os.getuid()} {project}".encode()).hexdigest()[:16]
     for folder in (own, Path(tempfile.gettempdir()) / f"kedro-astro-{owner}"):
-        try:
+        with suppress(OSError):
             folder.mkdir(mode=0o700, exist_ok=True)
-            if folder.stat().st_uid != os.getuid() and folder != own:
-                continue
-            ignore = folder / IGNORE
-            if not ignore.exists():
-                ignore.write_text("*\n", encoding="utf-8")
-            if os.access(folder, os.W_OK):
+            ours = folder == own or folder.stat().st_uid == os.getuid()
+            if ours and os.access(folder, os.W_OK):
+                (folder / ".gitignore").write_text("*\n", encoding="utf-8")
                 return folder
-        except OSError:
-            continue
-    from kedro_astro.errors import ManifestError
-
-    raise ManifestError(own, "neither it nor the temporary folder can be written to")
+    raise OSError(
+        f"Neither {own} nor {folder} can be written to. Let Airflow write to one of them."
+    )
 
 
 def prepare_kedro() -> None:
@@ -104,3 +104,25 @@ def prepare_kedro() -> None:
 def relative(path: Path, project: Path) -> str:
     """Return a path below the project relative to it, any other as it is."""
     return (path.relative_to(project) if path.is_relative_to(project) else path).as_posix()
+
+
+def write(file: Path, content: bytes) -> None:
+    """Replace a file at once or not at all; its folder is made if need be.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    import tempfile
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.name}-") as folder:
+        temporary = Path(folder, file.name)
+        temporary.touch(mode=0o600)
+        temporary.write_bytes(content)
+        temporary.replace(file)
+
+
+def command(python: str, *arguments: str) -> list[str]:
+    """Return the command that runs this package in an interpreter, which may be another than that
+    which it is installed for: `__main__` takes nothing else from there."""
+    return [python, str(SHIM), *arguments]

@@ -6,7 +6,7 @@ Nothing here imports Kedro or Airflow: `discover` makes a structure from a proje
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,9 @@ RUN_PARAMETER = "airflow_run"
 
 RUN_FOLDER = "<run>"
 """What stands for that folder in the structure: it is made for all runs."""
+
+PIPELINE_HOOKS = ("before_pipeline_run", "after_pipeline_run")
+"""Kedro's hooks that it fires once in each session, so in each task."""
 
 SOURCES = ("src", "conf", "pyproject.toml")
 """What a structure is read from in a project of Kedro's usual layout."""
@@ -64,6 +67,11 @@ class Node:
     doc: str = ""
     home: str = ""
 
+    @property
+    def datasets(self) -> list[str]:
+        """What it loads and saves, without parameters."""
+        return [name for name in (*self.inputs, *self.outputs) if not is_parameter(name)]
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -96,10 +104,10 @@ class Structure:
             not in it.
         no_credentials: by catalog entry, the credentials that it names and the environment lacks.
         left_out: why a trigger form cannot hold a parameter, by its dotted name.
-        libraries: third-party modules that tasks import, each with what it was of, such as
-            `scikit-learn==1.7.2`, see `libraries.requirements`.
-        settings: what `airflow.yml` says, as `settings.normalise` returns it; None if it cannot be
-            used.
+        libraries: third-party modules that tasks import, or `module:attribute`, sorted.
+        settings: what `airflow.yml` says, as it is written: JSON data, and in the manifest what it
+            said when it was last right.
+        settings_file: the file or files that say it, relative to the project.
         sources: the files and folders it was read from, relative to the project.
         problems: what could not be read, and where; empty when all is well.
     """
@@ -112,58 +120,28 @@ class Structure:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     no_credentials: Mapping[str, str] = field(default_factory=dict)
-    libraries: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, Any] | None = field(default_factory=dict)
+    libraries: tuple[str, ...] = ()
+    settings: Any = None
+    settings_file: str = "airflow.yml"
     sources: tuple[str, ...] = SOURCES
     problems: tuple[str, ...] = ()
 
 
-def nothing(problem: str) -> Structure:
+def nothing(problem: str, sources: tuple[str, ...] = SOURCES) -> Structure:
     """Return the structure of a project that could not be read at all."""
-    return Structure("", "", "", (), {}, problems=(problem,))
-
-
-def to_json(structure: Structure) -> dict[str, Any]:
-    """Return the structure as JSON-serializable data; `from_json` is its inverse."""
-    pipelines = [
-        {**vars(pipeline), "nodes": [vars(node) for node in pipeline.nodes]}
-        for pipeline in structure.pipelines
-    ]
-    datasets = {name: vars(dataset) for name, dataset in structure.datasets.items()}
-    return {**vars(structure), "pipelines": pipelines, "datasets": datasets}
+    return Structure("", "", "", (), {}, sources=sources, problems=(problem,))
 
 
 def from_json(data: Mapping[str, Any]) -> Structure:
-    """Return the structure that `to_json` wrote.
+    """Return the structure that `dataclasses.asdict` made the data of.
 
     Raises:
         ValueError: if the data is no structure.
     """
-    try:
-        return Structure(
-            package_name=data["package_name"],
-            project_name=data["project_name"],
-            env=data["env"],
-            pipelines=tuple(
-                Pipeline(**{**pipeline, "nodes": tuple(_node(node) for node in pipeline["nodes"])})
-                for pipeline in data["pipelines"]
-            ),
-            datasets={name: Dataset(**dataset) for name, dataset in data["datasets"].items()},
-            parameters=data["parameters"],
-            left_out=data["left_out"],
-            no_credentials=data["no_credentials"],
-            libraries=data["libraries"],
-            settings=data["settings"],
-            sources=tuple(data["sources"]),
-            problems=tuple(data["problems"]),
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not a kedro-astro structure ({error!r})") from error
+    # Not at the top: the project's own interpreter, which makes structures, may lack it.
+    from pydantic import TypeAdapter
 
-
-def _node(data: Mapping[str, Any]) -> Node:
-    lists = {name: tuple(data[name]) for name in ("inputs", "outputs", "tags")}
-    return Node(**{**data, **lists})
+    return TypeAdapter(Structure).validate_python(data)
 
 
 def is_parameter(name: str) -> bool:
@@ -174,3 +152,34 @@ def is_parameter(name: str) -> bool:
 def untranscoded(name: str) -> str:
     """Return the dataset behind `name@format`: both spellings are the same data to Kedro."""
     return name.partition("@")[0]
+
+
+def leaves(
+    nested: Mapping[Any, Any], above: tuple[Any, ...] = ()
+) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Yield the keys to each value that is no mapping, or an empty one, and the value."""
+    for key, value in nested.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, (*above, key))
+        else:
+            yield (*above, key), value
+
+
+def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `{"a.b": 1}` as `{"a": {"b": 1}}`, the form of Kedro's runtime parameters.
+
+    Raises:
+        ValueError: if a name lies below another that has a value of its own.
+    """
+    found: dict[str, Any] = {}
+    # Outer names first: the parts of a mapping go into it, whichever was named first.
+    for name, value in sorted(dotted.items(), key=lambda item: item[0].count(".")):
+        *parents, last = name.split(".")
+        place = found
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                both = f"the parameter {name} and also {parent}, which it is a part of"
+                raise ValueError(f"This run sets {both}. Start it again with one of them.")
+        place[last] = dict(value) if isinstance(value, dict) else value
+    return found

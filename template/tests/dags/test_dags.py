@@ -42,8 +42,12 @@ def test_every_file_imports(dagbag) -> None:
 
 
 def test_every_pipeline_is_a_dag(dagbag) -> None:
-    command = [sys.executable, str(PROJECT / "dags" / "kedro_astro"), "list", "--json"]
-    listed = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+    path = os.pathsep.join([str(PROJECT / "dags"), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-m", "kedro_astro", "list", "--json"]
+    env = {**os.environ, "PYTHONPATH": path}
+    listed = subprocess.run(
+        command, cwd=PROJECT, env=env, stdout=subprocess.PIPE, check=True
+    ).stdout
     planned = {entry["pipeline"]: entry.get("dag_id") for entry in json.loads(listed)}
     missing = [name for name, dag_id in planned.items() if dag_id not in dagbag.dag_ids]
     assert not missing

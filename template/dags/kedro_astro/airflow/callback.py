@@ -7,8 +7,6 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from kedro_astro.errors import SettingsError
-
 
 def imported(path: str, source: str | None, what: str) -> Any:
     """Return the object at `package.module.name`.
@@ -27,6 +25,8 @@ def imported(path: str, source: str | None, what: str) -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
+        from kedro_astro.errors import SettingsError
+
         raise SettingsError(
             f"airflow.yml names the {what} {path}, which cannot be imported: {error}. "
             "Correct the name there, or add it to your project."

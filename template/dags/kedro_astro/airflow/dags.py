@@ -1,16 +1,15 @@
 """One Airflow DAG for each pipeline of the project, built from the manifest's blueprints.
 
-Airflow runs this at each parse and in each task: what is not needed every time is imported where it
-is needed.
+Airflow runs this at each parse and in each task. Nothing is checked or caught here: a manifest
+holds only what Airflow has accepted, see `verdict`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import (
     DAG,
@@ -21,7 +20,8 @@ from airflow.providers.common.compat.sdk import (
     get_parsing_context,
 )
 
-from kedro_astro.airflow.manifest import Manifest, read
+from kedro_astro.airflow.callback import Callback
+from kedro_astro.airflow.manifest import read, read_for_task
 from kedro_astro.airflow.operators import KedroOperator
 
 if TYPE_CHECKING:
@@ -32,17 +32,19 @@ def build_dags(project: Path) -> dict[str, DAG]:
     """Return the project's DAGs by id, for `dags/kedro_dags.py` to put where Airflow finds them.
 
     In a task's process only the DAG of that task is built. A pipeline that cannot be a DAG is left
-    out; `raise_problems` says why.
+    out, or as it last could be; `raise_problems` says why.
 
     Args:
         project: the folder that holds `pyproject.toml`.
     """
-    built = _built(_read(project), project, wanted=get_parsing_context().dag_id)
-    return {dag.dag_id: dag for dag in built if isinstance(dag, DAG)}
+    wanted = get_parsing_context().dag_id
+    manifest = read_for_task(project, wanted, patience) if wanted else read(project, patience)
+    found = manifest.blueprints(wanted)
+    return {blueprint["dag_id"]: build_dag(blueprint, project) for blueprint in found}
 
 
-def raise_problems(project: Path) -> Manifest:
-    """Raise what is wrong with the project; return its manifest if nothing is.
+def raise_problems(project: Path) -> None:
+    """Raise what is wrong with the project, for `dags/kedro_problems.py` to show in Airflow's UI.
 
     Raises:
         BrokenProjectError: if pipelines could not be read, or cannot be DAGs.
@@ -50,37 +52,17 @@ def raise_problems(project: Path) -> Manifest:
     """
     from kedro_astro.errors import BrokenProjectError, StillReadingError
 
-    manifest = _read(project)
-    built = list(_built(manifest, project))
-    refused = [f"  {dag}" for dag in built if not isinstance(dag, DAG)]
-    kept = len(built) - len(refused)
+    manifest = read(project, patience)
     if manifest.still_reading:
-        raise StillReadingError(kept=kept)
-    if problems := [*manifest.problems, *refused]:
-        raise BrokenProjectError(problems, kept=kept)
-    return manifest
+        raise StillReadingError(kept=len(manifest.dag_ids))
+    if manifest.problems:
+        raise BrokenProjectError(manifest.problems, kept=len(manifest.dag_ids))
 
 
-def _read(project: Path) -> Manifest:
-    # Airflow stops a file that takes longer; leave it the time to build the DAGs.
-    return read(project, lambda: 0.6 * conf.getfloat("core", "dagbag_import_timeout"))
-
-
-def _built(
-    manifest: Manifest, project: Path, wanted: str | None = None
-) -> Iterator[DAG | Exception]:
-    """Yield each pipeline's DAG, or why Airflow refuses it: one must not take the others along."""
-    for blueprint in manifest.blueprints(wanted):
-        try:
-            dag = build_dag(blueprint, project)
-            dag.validate()  # type: ignore[no-untyped-call]
-        except Exception as error:
-            from kedro_astro.errors import KedroAstroError, RefusedDagError
-
-            own = isinstance(error, KedroAstroError)
-            yield error if own else RefusedDagError(blueprint["pipeline"], error)
-        else:
-            yield dag
+def patience() -> float:
+    """Return how many seconds a parse waits for a reading: Airflow stops a file that takes longer,
+    and DAGs have to be built."""
+    return 0.6 * float(conf.getfloat("core", "dagbag_import_timeout"))
 
 
 def build_dag(blueprint: Blueprint, project: Path) -> DAG:
@@ -94,14 +76,11 @@ def build_dag(blueprint: Blueprint, project: Path) -> DAG:
         Exception: whatever Airflow has against it.
     """
     source = str(project / blueprint["source"])
-    package = blueprint["package"]
     dag = DAG(
         dag_id=blueprint["dag_id"],
         dag_display_name=blueprint["label"],
         doc_md=blueprint["doc"],
-        schedule=_schedule(blueprint["schedule"], package, source),
-        # `kedro_dags.py` says which DAGs there are; `kedro_problems.py` builds them to see.
-        auto_register=False,
+        schedule=_schedule(blueprint["schedule"]),
         **_arguments(blueprint["arguments"], source),
     )
     groups: dict[str | None, TaskGroup] = {None: dag.task_group}
@@ -117,7 +96,7 @@ def build_dag(blueprint: Blueprint, project: Path) -> DAG:
             task_group=groups[task["group"]],
             dag=dag,
             doc_md=task["doc"],
-            outlets=[_asset(name, package) for name in task["outlets"]],
+            outlets=[Asset(uri=uri) for uri in task["outlets"]],
             **_arguments(task["arguments"], source),
         )
         operator.project = str(project)
@@ -134,62 +113,32 @@ def build_dag(blueprint: Blueprint, project: Path) -> DAG:
 
 def _arguments(given: Arguments, source: str) -> dict[str, Any]:
     """Return arguments as Airflow takes them; callbacks know where the user's packages are."""
-    arguments = dict(given["plain"])
-    for name, (kind, value) in given["special"].items():
-        if kind == "timedelta":
-            arguments[name] = timedelta(seconds=value)
-        elif kind == "datetime":
-            arguments[name] = datetime.fromisoformat(value)
-        else:
-            from kedro_astro.airflow.callback import Callback
-
-            arguments[name] = Callback(value, source)
-    return arguments
+    kinds: dict[str, Callable[[Any], Any]] = {
+        "": lambda value: value,
+        "timedelta": lambda seconds: timedelta(seconds=seconds),
+        "datetime": datetime.fromisoformat,
+        "callback": lambda path: Callback(path, source),
+    }
+    return {name: kinds[kind](value) for name, (kind, value) in given.items()}
 
 
-def _schedule(said: str | Mapping[str, Any] | None, package: str, source: str) -> Any:
-    """Return what Airflow takes as a schedule.
-
-    Raises:
-        SettingsError: if the timetable that `airflow.yml` names is none.
-    """
+def _schedule(said: Any) -> Any:
+    """Return what Airflow takes as a schedule: a text, assets, or a timetable it has serialized."""
     if said is None or isinstance(said, str):
         return said
-    if said["cron"]:
-        from airflow.timetables.trigger import CronTriggerTimetable
+    if "assets" in said:
+        return _condition(said["assets"])
+    # There in Airflow 2 and 3; most DAGs have no need of it.
+    from airflow.serialization.serialized_objects import (  # type: ignore[attr-defined]
+        decode_timetable,
+    )
 
-        return CronTriggerTimetable(said["cron"], timezone=said["timezone"] or "UTC")
-    if said["assets"]:
-        return _condition(said["assets"], package)
-    return _timetable(said["timetable"], said["arguments"], source)
-
-
-def _timetable(path: str, arguments: Mapping[str, Any], source: str) -> Any:
-    from kedro_astro.airflow.callback import imported
-    from kedro_astro.errors import SettingsError
-
-    found = imported(path, source, "timetable")
-    try:
-        return found(**arguments) if callable(found) else found
-    except TypeError as error:
-        raise SettingsError(
-            f"airflow.yml names the timetable {path}, which cannot be made of the arguments "
-            f"{', '.join(arguments) or 'none'}: {error}. Correct them under `arguments`."
-        ) from error
+    return decode_timetable(said["encoded"])
 
 
-def _condition(assets: tuple[str, list[Any]], package: str) -> Any:
+def _condition(assets: tuple[str, list[Any]]) -> Any:
     from airflow.providers.common.compat.sdk import AssetAll, AssetAny
 
     operator, of = assets
-    parts = [
-        _asset(part, package) if isinstance(part, str) else _condition(part, package) for part in of
-    ]
+    parts = [Asset(uri=part) if isinstance(part, str) else _condition(part) for part in of]
     return (AssetAll if operator == "all" else AssetAny)(*parts)
-
-
-def _asset(name: str, package: str) -> Asset:
-    """Return a dataset's asset, whose URI is the same on every machine; or that of a URI."""
-    if "://" in name:
-        return Asset(uri=name)
-    return Asset(uri=f"kedro://{package}/{quote(name.partition('@')[0], safe='')}")

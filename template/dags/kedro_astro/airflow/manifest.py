@@ -1,9 +1,9 @@
-"""Where what is known of the project is kept, and when that is still true.
+"""What is known of a project, kept in a file, and when that is still true.
 
-The manifest is a file of JSON lines: a header, the structure, and the blueprint of each DAG. In an
-image it is compiled while the image is built; `KEDRO_ASTRO_MANIFEST` names it and it is trusted
-without a look at the sources. Anywhere else a fingerprint of the sources decides, and after a miss
-the project is read anew, see `reading`.
+The manifest is a file of JSON lines: a header, the structure, and the blueprint of each DAG, all of
+which Airflow has accepted. In an image it is compiled while the image is built;
+`KEDRO_ASTRO_MANIFEST` names it and it is trusted without a look at the sources. Anywhere else a
+fingerprint of the sources decides, and after a miss the project is read anew, see `refresh`.
 """
 
 from __future__ import annotations
@@ -12,89 +12,104 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
-from kedro_astro.project import CHECKSUMS, SHIM, cache_folder, kedro_env, own_python
+from kedro_astro.project import CHECKSUMS, PYTHON, SHIM, cache_folder, kedro_env
 
 if TYPE_CHECKING:
     from kedro_astro.planning.blueprint import Blueprint
     from kedro_astro.structure import Structure
 
-FORMAT = 8
+FORMAT = 9
 """Version of the file; a manifest of another format is read as if it were not there."""
 
 COMPILED = "KEDRO_ASTRO_MANIFEST"
 NAME = "manifest.jsonl"
-STILL_READING = "still reading"
 
 
 class Manifest:
-    """What is known of a project. Only what is asked for is read.
+    """What is known of a project.
 
     Args:
-        file: of JSON lines, open; see the top of this file.
+        content: of the file; see the top of this module.
         still_reading: whether a newer state of the project is being read.
 
     Attributes:
+        content, still_reading: as given.
         fingerprint: of the sources that it was made of.
         env: the Kedro environment, or empty.
         sources: the files and folders that it was made of, relative to the project.
         problems: what could not be read or cannot be a DAG, and where; empty when all is well.
+        dag_ids: of the DAGs, in order.
 
     Raises:
-        ValueError: if it is no manifest of this format.
+        ValueError: if it is no manifest of this format, or damaged.
     """
 
-    def __init__(self, file: BinaryIO, still_reading: bool = False) -> None:
-        header = json.loads(file.readline())
+    def __init__(self, content: bytes, still_reading: bool = False) -> None:
+        first, _, body = content.partition(b"\n")
+        header = json.loads(first)
         if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise ValueError(f"no manifest of the format {FORMAT}")
-        try:
-            self._places: dict[str, tuple[int, int]] = header["dags"]
-            self.fingerprint: str = header["fingerprint"]
-            self.env: str = header["env"]
-            self.sources: tuple[str, ...] = tuple(header["sources"])
-            self.problems: tuple[str, ...] = tuple(header["problems"])
-            size = header["size"]
-        except KeyError as error:
-            raise ValueError(f"no {error} in its first line") from error
-        self._file = file
-        self._start = file.tell()
+        if header.get("checksum") != zlib.crc32(body):
+            raise ValueError("it is damaged")
+        self.fingerprint: str = header["fingerprint"]
+        self.env: str = header["env"]
+        self.sources: tuple[str, ...] = tuple(header["sources"])
+        self.problems: tuple[str, ...] = tuple(header["problems"])
+        self.dag_ids: tuple[str, ...] = tuple(header["dag_ids"])
+        self.content = content
         self.still_reading = still_reading
-        if file.seek(0, os.SEEK_END) - self._start != size:
-            raise ValueError("its end is missing")
+        self._structure, *self._blueprints = body.split(b"\n")
 
     def structure(self) -> Structure:
-        """Return the project's structure.
-
-        Raises:
-            ValueError: if it is damaged.
-        """
+        """Return the project's structure; its `problems` are those of the reading alone."""
         from kedro_astro.structure import from_json
 
-        self._file.seek(self._start)
-        return from_json(json.loads(self._file.readline()))
+        return from_json(json.loads(self._structure))
 
     def blueprints(self, wanted: str | None = None) -> Iterator[Blueprint]:
         """Yield the blueprint of each DAG, or of the one with the id `wanted`."""
-        for dag_id, (offset, size) in self._places.items():
+        for dag_id, line in zip(self.dag_ids, self._blueprints, strict=False):
             if wanted in (None, dag_id):
-                self._file.seek(self._start + offset)
-                yield json.loads(self._file.read(size))
+                yield json.loads(line)
 
     def fresh(self, project: Path) -> bool:
         """Whether the sources are as they were."""
-        return self.fingerprint == sources_fingerprint(project, self.sources)
+        return self.fingerprint == fingerprint_of(project, self.sources)
+
+
+def to_bytes(
+    structure: Structure,
+    blueprints: Sequence[Blueprint] = (),
+    problems: Sequence[str] = (),
+    fingerprint: str = "",
+) -> bytes:
+    """Return the content of a manifest, which `Manifest` takes."""
+    from dataclasses import asdict
+
+    body = b"\n".join(json.dumps(part).encode() for part in (asdict(structure), *blueprints))
+    header: Mapping[str, object] = {
+        "format": FORMAT,
+        "checksum": zlib.crc32(body),
+        "fingerprint": fingerprint,
+        "env": structure.env,
+        "sources": structure.sources,
+        "problems": problems,
+        "dag_ids": [blueprint["dag_id"] for blueprint in blueprints],
+    }
+    return json.dumps(header).encode() + b"\n" + body
 
 
 def read(project: Path, patience: Callable[[], float] | None = None) -> Manifest:
     """Return what is known of the project, which is read again only if the sources changed.
 
-    Pipelines that cannot be read are as they were when they last could, and the reason is in the
-    manifest's `problems`. If a reading takes longer than `patience` the manifest is the last one
-    and `still_reading`; the reading goes on in the background.
+    What cannot be a DAG now is as it was when it last could be, and the reason is in `problems`. If
+    a reading takes longer than `patience`, the manifest is the last one and `still_reading`; the
+    reading goes on in the background.
 
     Args:
         project: the folder that holds `pyproject.toml`.
@@ -110,15 +125,28 @@ def read(project: Path, patience: Callable[[], float] | None = None) -> Manifest
     kept = kept_at(path)
     if kept and kept.fresh(project):
         return kept
-    from kedro_astro.airflow.accept import read_anew
+    from kedro_astro.airflow.refresh import refresh
 
-    return read_anew(project, path, patience and patience())
+    return refresh(project, path, patience and patience())
+
+
+def read_for_task(project: Path, dag_id: str, patience: Callable[[], float]) -> Manifest:
+    """Return the manifest that a task takes its DAG from: the last one, whatever has changed since.
+
+    Its run was scheduled from that one. Only if it does not have the DAG is the project read.
+
+    Raises:
+        KedroAstroError: as `read` does.
+    """
+    if not os.environ.get(COMPILED):
+        kept = kept_at(cache_folder(project) / NAME)
+        if kept and dag_id in kept.dag_ids:
+            return kept
+    return read(project, patience)
 
 
 def load(project: Path, patience: float | None = None) -> Structure:
-    """Return the project's structure.
-
-    Its `problems` are those of the reading alone: `plan` says which pipelines cannot be DAGs.
+    """Return the project's structure, as `read` knows it.
 
     Args:
         project: the folder that holds `pyproject.toml`.
@@ -127,76 +155,88 @@ def load(project: Path, patience: float | None = None) -> Structure:
     Raises:
         KedroAstroError: as `read` does.
     """
-    from dataclasses import replace
-
-    manifest = read(project, None if patience is None else lambda: patience)
-    structure = manifest.structure()
-    return replace(structure, problems=(STILL_READING,)) if manifest.still_reading else structure
+    return read(project, None if patience is None else lambda: patience).structure()
 
 
 def kept_at(path: Path, still_reading: bool = False) -> Manifest | None:
-    """Return the manifest in a file; a damaged one is as good as none."""
+    """Return the manifest in a file; one that cannot be read, or is damaged, is as good as none."""
     try:
-        return Manifest(path.open("rb"), still_reading)
-    except (OSError, ValueError):
+        return Manifest(path.read_bytes(), still_reading)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def sources_fingerprint(project: Path, sources: Iterable[str]) -> str:
-    """Return a hash of what the structure depends on: names, sizes and times of the source files,
-    the Kedro environment, this package, the interpreter and when something was installed there."""
-    python = own_python() or sys.executable
+def fingerprint_of(project: Path, sources: Iterable[str]) -> str:
+    """Return a hash of all that a manifest depends on: names, sizes and times of the source files,
+    the Kedro environment, this package, the interpreters and when something was installed there."""
+    pythons = sorted(
+        {os.path.abspath(python) for python in (own_python(), sys.executable) if python}
+    )
     # An update of the shim changes its checksums.
-    facts: list[object] = [kedro_env(project), python, *_stats(str(SHIM / CHECKSUMS))]
-    facts += [os.stat(folder).st_mtime_ns for folder in _site_packages(python)]
+    facts: list[object] = [kedro_env(project), *pythons, *_stats(str(SHIM / CHECKSUMS))]
+    facts += [_stat(folder) for python in pythons for folder in _site_packages(python)]
     for name in sources:
         facts += _stats(str(project / name))
     return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def own_python() -> str | None:
+    """Return the interpreter that the project has for itself; None if it shares Airflow's.
+
+    Raises:
+        InterpreterError: if there is none where `KEDRO_ASTRO_PYTHON` says.
+    """
+    path = os.environ.get(PYTHON)
+    if not path or os.path.abspath(path) == os.path.abspath(sys.executable):
+        return None
+    if not os.access(path, os.X_OK):
+        from kedro_astro.errors import InterpreterError
+
+        raise InterpreterError(f"{PYTHON} says {path}, where there is none")
+    return path
 
 
 def _site_packages(python: str) -> list[str]:
     """Return where an interpreter has its libraries. A glob would take ten times as long."""
     libraries = os.path.join(os.path.dirname(os.path.dirname(python)), "lib")
     names = sorted(os.listdir(libraries)) if os.path.isdir(libraries) else []
-    folders = [f"{libraries}/{name}/site-packages" for name in names if name[:7] == "python3"]
-    return [folder for folder in folders if os.path.isdir(folder)]
+    return [f"{libraries}/{name}/site-packages" for name in names if name[:7] == "python3"]
 
 
-def _stats(path: str) -> list[tuple[str, int, int]]:
-    """Return (path, bytes, nanoseconds) of `path`, or of every file below it, sorted.
+def _stats(path: str) -> list[tuple[str, object, object]]:
+    """Return `_stat` of `path`, or of every file below it, sorted.
 
-    Hidden files, caches and links to folders are passed over.
+    Hidden files, caches and links to folders are passed over. What cannot be looked at is a fact
+    like others, and becomes another when it can be.
     """
-    found: list[tuple[str, int, int]] = []
-    folders = [path]
-    while folders:
-        folder = folders.pop()
-        try:
-            entries = list(os.scandir(folder))
-        except NotADirectoryError:
-            stat = os.stat(folder)
-            return [(folder, stat.st_size, stat.st_mtime_ns)]
-        except FileNotFoundError:
-            continue
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name == "__pycache__":
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(entry.path)
-            elif entry.is_file():
-                stat = entry.stat()
-                found.append((entry.path, stat.st_size, stat.st_mtime_ns))
-    return sorted(found)
+    if not os.path.isdir(path):
+        return [_stat(path)]
+    unseen: list[OSError] = []
+    found = []
+    for folder, folders, files in os.walk(path, onerror=unseen.append):
+        folders[:] = [name for name in folders if name[0] != "." and name != "__pycache__"]
+        found += [_stat(f"{folder}/{name}") for name in files if name[0] != "."]
+    found += [(str(error.filename), error.errno, None) for error in unseen]
+    return sorted(found, key=lambda fact: fact[0])
+
+
+def _stat(path: str) -> tuple[str, object, object]:
+    """Return (path, bytes, nanoseconds), or (path, number of the error, None)."""
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        return path, error.errno, None
+    return path, found.st_size, found.st_mtime_ns
 
 
 def _compiled(path: Path, env: str | None) -> Manifest:
     from kedro_astro.errors import ManifestError
 
     try:
-        manifest = Manifest(path.open("rb"))
+        manifest = Manifest(path.read_bytes())
     except OSError as error:
         raise ManifestError(path, error.strerror or "it cannot be read") from error
-    except ValueError as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ManifestError(path, f"it is damaged or of another version ({error})") from error
     if manifest.env != (env or ""):
         reason = f"it is of the Kedro environment {manifest.env!r}, and tasks would run in {env!r}"

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
     from airflow.providers.common.compat.sdk import Context
 
     from kedro_astro.planning.blueprint import Blueprint, Work
-    from kedro_astro.running.child import Child
 
 
 class KedroOperator(BaseOperator):
@@ -31,7 +29,7 @@ class KedroOperator(BaseOperator):
         project: the folder that holds `pyproject.toml`.
         blueprint: of the DAG.
         work: what the task does.
-        child: the task's own process, if it has one.
+        end: ends what runs in a place of its own; None where nothing does.
     """
 
     ui_color = "#ffe366"
@@ -41,12 +39,15 @@ class KedroOperator(BaseOperator):
     project: str
     blueprint: Blueprint
     work: Work
-    child: Child | None = None
+    end: Callable[[], None] | None = None
 
     def execute(self, context: Context) -> dict[str, dict[str, str | None]]:
-        from kedro_astro.project import own_python
-        from kedro_astro.running.run import Session, folder_of_run, run, version_of_run
-        from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER
+        # Not at the top, as elsewhere here: a parse has no need of it.
+        from kedro_astro.airflow.manifest import own_python
+        from kedro_astro.planning.ids import folder_of_run, version_of_run
+        from kedro_astro.running import places
+        from kedro_astro.running.session import Session
+        from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER, nested
 
         dag_run = context["dag_run"]
         due = _due(dag_run)
@@ -58,19 +59,16 @@ class KedroOperator(BaseOperator):
             project=self.project,
             pipeline=self.blueprint["pipeline"],
             load=self.work["load"],
-            nodes=tuple(self.work["nodes"]),
+            nodes=self.work["nodes"],
             run_id=version,
-            hooks=tuple(self.work["hooks"]),
+            hooks=self.work["hooks"],
             load_versions=own | self._upstream_versions(context),
-            runtime_params=self._runtime_params(context) | {RUN_PARAMETER: folder},
+            runtime_params=nested(self._changed(context)) | {RUN_PARAMETER: folder},
         )
         if python := own_python():
-            from kedro_astro.running.child import Child
-
-            self.child = Child(python, session)
-            self.child.run(_mask_secret())
+            places.venv(session, _mask_secret(), python, partial(setattr, self, "end"))
         else:
-            run(session, _mask_secret())
+            places.worker(session, _mask_secret())
         return {
             name: {
                 "location": location and location.replace(RUN_FOLDER, folder),
@@ -80,20 +78,17 @@ class KedroOperator(BaseOperator):
         }
 
     def on_kill(self) -> None:
-        """End the task's own process with it, if it has one."""
-        if self.child:
-            self.child.terminate()
+        """End what runs in a place of its own, too."""
+        if self.end:
+            self.end()
 
-    def _runtime_params(self, context: Context) -> dict[str, Any]:
-        """Return, nested, the run's parameters that are not what the project's own configuration
-        says.
+    def _changed(self, context: Context) -> dict[str, Any]:
+        """Return the run's parameters that are not what the project's own configuration says.
 
         Raises:
             AirflowFailException: if a parameter is none of the DAG's. Airflow lets whoever starts a
                 run give any name, and a misspelt one would change nothing.
         """
-        from kedro_astro.reading.parameters import nested
-
         form = context["dag"].params
         templates, parameters = self.blueprint["templates"], self.blueprint["parameters"]
         changed = {}
@@ -104,39 +99,34 @@ class KedroOperator(BaseOperator):
                 value = self._rendered(name, context)  # noqa: PLW2901
             if name not in parameters or value != parameters[name]:
                 changed[name] = value
-        return nested(changed)
+        return changed
 
     def _rendered(self, name: str, context: Context) -> Any:
-        from airflow.providers.common.compat.sdk import AirflowFailException
-        from jinja2 import TemplateError
-
-        from kedro_astro.settings.values import shown
-
         template = self.blueprint["templates"][name]
         try:
             return self.render_template(template, context)
-        except TemplateError as error:
+        except Exception as error:
             raise AirflowFailException(
-                f"airflow.yml sets the parameter {name} to {shown(template)}, which "
-                f"cannot be rendered for this run: {error}. A run without a logical date has no ds "
-                "and no data interval: start it with one, or with a value for that parameter."
+                f"airflow.yml sets the parameter {name} to {template!r}, which cannot be rendered: "
+                f"{error}. A run without a logical date has no ds and no data interval: start it "
+                "with one, or with a value for that parameter."
             ) from error
 
     def _upstream_versions(self, context: Context) -> dict[str, str]:
         """Return the versions that this run's earlier tasks saved."""
+        from kedro_astro.structure import untranscoded
+
         versions = {}
         for name, task_id in self.work["producers"].items():
             pulled = context["ti"].xcom_pull(task_ids=task_id) or {}
             # Both spellings of a transcoded dataset are the same data.
-            saved = {dataset.partition("@")[0]: said for dataset, said in pulled.items()}
-            if version := saved.get(name.partition("@")[0], {}).get("version"):
+            saved = {untranscoded(dataset): said["version"] for dataset, said in pulled.items()}
+            if version := saved.get(untranscoded(name)):
                 versions[name] = version
             else:
                 self.log.warning(
-                    "Task %s did not say which version of %s it saved in this run (was it marked "
-                    "as success by hand?): the latest version is loaded.",
-                    task_id,
-                    name,
+                    f"Task {task_id} did not say which version of {name} it saved in this run (was "
+                    "it marked as success by hand?): the latest version is loaded."
                 )
         return versions
 
@@ -150,18 +140,14 @@ def _mask_secret() -> Callable[[str], None]:
 
 
 def _unknown(name: str, form: Iterable[str]) -> Exception:
-    from airflow.providers.common.compat.sdk import AirflowFailException
-
-    from kedro_astro.settings.read import choice
-    from kedro_astro.settings.values import shown
+    from kedro_astro.errors import choice, shown
 
     # The parts of a nested parameter are named with dots.
-    parts = [part for part in form if part.startswith(f"{name}.")]
-    meant = f"Give its parts by their own names: {', '.join(parts)}." if parts else ""
+    parts = ", ".join(part for part in form if part.startswith(f"{name}."))
+    meant = f"Give its parts by their own names: {parts}." if parts else choice(name, form)
     return AirflowFailException(
         f"This run was started with the parameter {shown(name)}, which the DAG does not have. "
-        f"{meant or choice(name, form)} To pass it on all the same, name it under `params` in "
-        "airflow.yml. Start the run again."
+        f"{meant} To pass it on all the same, name it under `params` in airflow.yml."
     )
 
 

@@ -24,7 +24,6 @@ import psutil
 from kedro_astro.errors import StandaloneError
 
 HOST = "127.0.0.1"
-ENDING = (signal.SIGTERM, signal.SIGHUP)
 T = TypeVar("T")
 
 
@@ -43,7 +42,7 @@ class Airflow:
     log: Path
 
     def is_healthy(self) -> bool:
-        """Whether database, scheduler and DAG processor all say that they work.
+        """Whether scheduler and DAG processor say that they work, and `dags/` is looked at.
 
         And the API that tasks use, which Airflow builds when it is first asked: two seconds that
         would be the first task's.
@@ -53,8 +52,9 @@ class Airflow:
         """
         self._get("/execution/health")
         health = self._get("/api/v2/monitor/health")
-        parts = ("metadatabase", "scheduler", "dag_processor")
-        return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
+        healthy = {name for name, part in health.items() if part and part["status"] == "healthy"}
+        looked = self.dag_ids() or self.import_errors()
+        return bool(looked) and {"scheduler", "dag_processor"} <= healthy
 
     def dag_ids(self) -> list[str]:
         """Return the ids of the DAGs that Airflow has, sorted."""
@@ -76,17 +76,15 @@ class Airflow:
             StandaloneError: if Airflow ends or the time is up.
         """
         end = time.monotonic() + seconds
-        problem = f"{what} did not come within {seconds:.0f} seconds."
-        while time.monotonic() < end:
-            if self.process.poll() is not None:
-                problem = f"Airflow ended while waiting for {what}."
-                break
+        while (running := self.process.poll() is None) and time.monotonic() < end:
             with suppress(StandaloneError):
                 if found := look():
                     return found
             time.sleep(0.25)
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
-        raise StandaloneError("\n  ".join([problem, f"Its log, {self.log}, ends with:", *lines]))
+        why = f" within {seconds:.0f} seconds" if running else ", and Airflow has ended"
+        problem = f"{what} did not come{why}. The log {self.log} ends with:"
+        raise StandaloneError("\n  ".join([problem, *lines]))
 
     def _get(self, path: str) -> Any:
         # Proxies of the environment are for other hosts than this one.
@@ -100,9 +98,7 @@ class Airflow:
 
 
 @contextmanager
-def running(
-    project: Path, home: Path, port: int | None = None, timeout: float = 120
-) -> Iterator[Airflow]:
+def running(project: Path, home: Path, port: int = 0) -> Iterator[Airflow]:
     """Run an Airflow (SQLite, LocalExecutor) that looks at the project's `dags/` folder.
 
     It listens on this machine only and asks for no password. When the block ends, however it
@@ -111,8 +107,7 @@ def running(
     Args:
         project: the folder that holds `dags/`.
         home: `AIRFLOW_HOME`: its database, configuration and logs; made if it is not there.
-        port: of the UI; a free one if None.
-        timeout: seconds that it may take to become healthy.
+        port: of the UI; any free one if 0.
 
     Yields:
         The Airflow, healthy.
@@ -123,25 +118,20 @@ def running(
     """
     if (installed := version("apache-airflow")) < "3":
         raise StandaloneError(
-            f"This needs Airflow 3, and here is Airflow {installed}. Upgrade it, or start that one "
-            "with `airflow standalone`: your DAGs run there, too."
+            f"Airflow {installed} starts with `airflow standalone`, not with this."
         )
     refuse_second(home)
     if awkward := sorted(set("%?#") & set(str(home))):
-        raise StandaloneError(
-            f"Airflow cannot keep its database in {home}, because of the {' and '.join(awkward)} "
-            "in that path. Rename the folder."
-        )
+        raise StandaloneError(f"Rename {home}: Airflow cannot have {' or '.join(awkward)} in it.")
     try:
-        port = _free_port(port or 0)
+        port = _free_port(port)
     except OSError:
-        raise StandaloneError(
-            f"Port {port} is taken by another program. Stop that one, or give another port."
-        ) from None
+        raise StandaloneError(f"Port {port} is taken by another program. Name another.") from None
     home.mkdir(parents=True, exist_ok=True)
     log = home / "standalone.log"
     # Whoever ends us otherwise than by Ctrl-C ends Airflow as well.
-    before = {number: signal.signal(number, signal.default_int_handler) for number in ENDING}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     with log.open("wb") as output:
         process = psutil.Popen(
             [sys.executable, "-m", "airflow", "standalone"],
@@ -154,12 +144,10 @@ def running(
         )
         try:
             airflow = Airflow(f"http://{HOST}:{port}", process, log)
-            airflow.wait_for("a healthy Airflow", airflow.is_healthy, timeout)
+            airflow.wait_for("a healthy Airflow", airflow.is_healthy)
             yield airflow
         finally:
             _stop(process)
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def refuse_second(home: Path) -> None:
@@ -170,18 +158,17 @@ def refuse_second(home: Path) -> None:
     """
     for process in psutil.process_iter(["cmdline", "environ"]):
         env = process.info["environ"] or {}  # None if it is of another user
-        here = env.get("AIRFLOW_HOME") == str(home.resolve())
-        if here and "standalone" in process.info["cmdline"]:
-            raise StandaloneError(
-                f"This project's Airflow is already running at {env.get('AIRFLOW__API__BASE_URL')} "
-                f"(process {process.pid}). Use it, or stop it first."
-            )
+        if (
+            env.get("AIRFLOW_HOME") == str(home.resolve())
+            and "standalone" in process.info["cmdline"]
+        ):
+            url = env.get("AIRFLOW__API__BASE_URL")
+            raise StandaloneError(f"It is already running at {url} (process {process.pid}).")
 
 
 def _environment(project: Path, home: Path, port: int) -> dict[str, str]:
     # Settings of another Airflow in the shell, its database above all, are not for this one.
     others = ("AIRFLOW__", "AIRFLOW_CONFIG")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     settings = {
         "CORE__DAGS_FOLDER": project / "dags",
         "CORE__PLUGINS_FOLDER": project / "plugins",
@@ -206,7 +193,7 @@ def _environment(project: Path, home: Path, port: int) -> dict[str, str]:
         "USAGE_DATA_COLLECTION__ENABLED": False,
     }
     return {
-        **kept,
+        **{name: value for name, value in os.environ.items() if not name.startswith(others)},
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "AIRFLOW_HOME": str(home.resolve()),
         **{f"AIRFLOW__{key}": str(value) for key, value in settings.items()},
@@ -223,18 +210,12 @@ def _stop(process: psutil.Popen) -> None:
     """End the process and all that descend from it: gently, then for good."""
     alive: set[psutil.Process] = set()
     for number in (signal.SIGTERM, signal.SIGKILL):
-        alive |= _family(process)
+        for other in psutil.process_iter():
+            # A child whose parent has ended is no descendant any more, but still of the session.
+            with suppress(OSError, psutil.Error):
+                if os.getsid(other.pid) == process.pid or process in other.parents():
+                    alive.add(other)
         for member in alive:
             with suppress(psutil.NoSuchProcess):
                 member.send_signal(number)
         alive = set(psutil.wait_procs(alive, timeout=10)[1])
-
-
-def _family(process: psutil.Popen) -> set[psutil.Process]:
-    # A child whose parent has ended is no descendant any more, but still of the same session.
-    family = set()
-    for other in psutil.process_iter():
-        with suppress(OSError, psutil.Error):
-            if os.getsid(other.pid) == process.pid or process in other.parents():
-                family.add(other)
-    return family

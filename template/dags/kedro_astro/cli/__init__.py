@@ -1,1 +1,173 @@
-"""`kedro astro`."""
+"""`kedro astro`: what you do with the project's Airflow side from the command line.
+
+Kedro imports this at each of its own commands, so what a command needs is imported in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sized
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from kedro_astro.airflow.manifest import COMPILED, read
+from kedro_astro.errors import BrokenProjectError, KedroAstroError
+from kedro_astro.project import CACHE, TARGETS, find_project
+
+
+class Group(click.Group):
+    """Commands that say what a user can mend, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (KedroAstroError, OSError) as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(name="Kedro-Astro")
+def commands() -> None:
+    """What Kedro adds to its own commands in this project."""
+
+
+@commands.group(cls=Group, context_settings={"show_default": True})
+def astro() -> None:
+    """Run this project's pipelines on Airflow."""
+    if not find_spec("airflow") and "--help" not in sys.argv:
+        _become_airflows(_project())
+    # What Airflow reads when it is imported, for whoever has none of their own.
+    if "AIRFLOW_HOME" not in os.environ:
+        os.environ["AIRFLOW_HOME"] = str(_project() / CACHE / "airflow")
+        os.environ.setdefault("AIRFLOW__CORE__PLUGINS_FOLDER", str(_project() / "plugins"))
+
+
+@astro.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, help="Of the UI.")
+def up(port: int) -> None:
+    """Start a real Airflow for this project, without Docker, until you press Ctrl-C."""
+    from kedro_astro.airflow.standalone import running
+
+    click.echo("Starting Airflow, which takes some 20 seconds ...")
+    try:
+        with running(_project(), _project() / CACHE / "airflow", port) as airflow:
+            for dag_id in airflow.dag_ids():
+                click.echo(f"  {airflow.url}/dags/{dag_id}")
+            for problem in airflow.import_errors():
+                click.secho(problem, fg="red", err=True)
+            click.echo(f"Airflow is at {airflow.url}, its log in {airflow.log}. Ctrl-C stops it.")
+            airflow.wait_for("Ctrl-C", lambda: None, float("inf"))
+    except KeyboardInterrupt:
+        click.echo("Airflow is stopped.")
+
+
+@astro.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def list_(as_json: bool) -> None:
+    """Show each pipeline's DAG, its tasks and their nodes."""
+    from kedro_astro.cli.show import as_data, print_tables
+
+    manifest = read(_project())
+    dags = as_data(manifest.structure())
+    if as_json:
+        click.echo(json.dumps(dags, indent=2))
+    elif dags:
+        print_tables(dags)
+    else:
+        click.echo("No pipeline has nodes yet, so there are no DAGs.")
+    if manifest.problems:
+        raise BrokenProjectError(manifest.problems, kept=len(manifest.dag_ids))
+
+
+@astro.command()
+@click.option("--target", type=click.Choice(TARGETS), help="Look for what it would lack.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def check(target: str | None, as_json: bool) -> None:
+    """Look for what would go wrong; the exit status is 1 if anything would."""
+    from kedro_astro.cli.integrity import changed_files, conflicts
+    from kedro_astro.planning import adoption, deployment
+    from kedro_astro.planning.check import findings, of_the_folder
+    from kedro_astro.planning.plan import plan_all
+
+    project = _project()
+    manifest = read(project)
+    structure = manifest.structure()
+    files = {
+        file.relative_to(project).as_posix(): file.read_text(encoding="utf-8", errors="replace")
+        for pattern in (*adoption.LOOKED_AT, *deployment.LOOKED_AT)
+        for file in sorted(project.glob(pattern))
+    }
+
+    def exists(path: str) -> bool:
+        return (project / path).exists()
+
+    found = [
+        *findings(structure, plan_all(structure), manifest.problems, exists, target, files),
+        *of_the_folder(changed_files(), conflicts(project)),
+    ]
+    if as_json:
+        click.echo(json.dumps([vars(finding) for finding in found], indent=2))
+    else:
+        for finding in found:
+            where = f"{finding.where}: " if finding.where else ""
+            color = "red" if finding.level == "error" else "yellow"
+            click.echo(f"{click.style(finding.level, fg=color)}: {where}{finding.what}")
+        click.echo(f"{_count(structure.pipelines, 'pipeline')}, {_count(found, 'finding')}")
+    if any(finding.level == "error" for finding in found):
+        raise SystemExit(1)
+
+
+@astro.command()
+@click.argument("manifest", type=click.Path(dir_okay=False, path_type=Path), envvar=COMPILED)
+def compile(manifest: Path) -> None:
+    """Read the project and write MANIFEST, so that Airflow need not read it at each parse.
+
+    Without MANIFEST it is written where KEDRO_ASTRO_MANIFEST says. A project that cannot be read
+    is an error: use this while you build an image.
+    """
+    from kedro_astro.airflow import refresh
+
+    made = refresh.compile(_project(), manifest.absolute())
+    if made.problems:
+        raise BrokenProjectError(made.problems, kept=None)
+    structure = made.structure()
+    click.echo(f"{manifest}: {_count(structure.pipelines, 'pipeline')} of {structure.project_name}")
+
+
+def _become_airflows(project: Path) -> NoReturn:
+    """Become the same command where Airflow is; its tasks then run in this interpreter."""
+    from kedro_astro.planning.adoption import airflow_of
+    from kedro_astro.project import AIRFLOW_PYTHON, OWN_REQUIREMENTS, PYTHON, command
+
+    python, dockerfile = project / AIRFLOW_PYTHON, project / "Dockerfile"
+    if python.exists():
+        # As Kedro's plugin the command's own words come behind `astro`.
+        words = sys.argv[1 + ("astro" in sys.argv and sys.argv.index("astro")) :]
+        os.execve(python, command(str(python), *words), {**os.environ, PYTHON: sys.executable})
+    airflow = airflow_of(dockerfile.read_text("utf-8") if dockerfile.exists() else "")
+    how = f"Install it: `uv sync --group airflow`, or without that group `pip install '{airflow}'`."
+    if (project / OWN_REQUIREMENTS).exists():
+        venv = python.parents[1].name
+        how = (
+            f"Make the virtual environment for it:\nuv venv {venv}\nuv pip install "
+            f"--python {venv} --compile-bytecode '{airflow}' pytest --requirement requirements.txt"
+        )
+    raise click.ClickException(f"Airflow is not installed for {sys.executable}. {how}")
+
+
+def _project() -> Path:
+    if project := find_project(Path.cwd()):
+        return project
+    raise click.ClickException(
+        f"{Path.cwd()} is in no project: neither it nor a folder above it has pyproject.toml and "
+        "dags/kedro_dags.py, which the template brings. Change into your project."
+    )
+
+
+def _count(things: Sized, name: str) -> str:
+    """Return how many there are, in words."""
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from kedro_astro.project import OWN_REQUIREMENTS
+from kedro_astro.project import IN_DAGS, OWN_REQUIREMENTS
 
 COMPILE = """\
 ENV KEDRO_ASTRO_MANIFEST=/usr/local/airflow/.kedro-astro/manifest.jsonl
@@ -21,7 +21,7 @@ FROM = "FROM astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12"
 
 LOOKED_AT = (
     *("requirements.txt", OWN_REQUIREMENTS, "Dockerfile", ".dockerignore", ".gitignore"),
-    "dags/*.py",
+    *("dags/*.py", "dags/kedro_astro/__init__.py"),
     "docker-compose.override.yml",
 )
 """Files, as patterns, whose texts `left_to_merge` and `check.findings` take."""
@@ -34,28 +34,24 @@ def left_to_merge(files: Mapping[str, str], deployed: bool = False) -> Iterator[
         files: texts of the files of `LOOKED_AT` that there are, by path in the project.
         deployed: whether `astro deploy` is to take the project, which stops at another image.
     """
-    dockerfile = files.get("Dockerfile")
-    if dockerfile is not None:
-        yield from _in_the_image(dockerfile, files, deployed)
+    if "Dockerfile" in files:
+        yield from _in_the_image(files, deployed)
     if "conf/local" not in files.get(".dockerignore", "conf/local"):
-        yield (
-            "error",
-            ".dockerignore lets conf/local, with its credentials, into the image. Add these two "
-            "lines:\nconf/local/*\n!conf/local/.gitkeep",
-        )
+        what = ".dockerignore lets conf/local, with its credentials, into the image."
+        yield "error", f"{what} Add these two lines:\nconf/local/*\n!conf/local/.gitkeep"
     if "conf/local" not in files.get(".gitignore", "conf/local"):
-        yield (
-            "error",
-            ".gitignore lets conf/local and other credentials into git. Add these three lines:\n"
-            "conf/local/**\n!conf/local/.gitkeep\nconf/**/*credentials*",
-        )
+        what = ".gitignore lets conf/local and other credentials into git. Add these three lines:"
+        yield "error", f"{what}\nconf/local/**\n!conf/local/.gitkeep\nconf/**/*credentials*"
+    shares = "share_data" in files.get("docker-compose.override.yml", "")
+    if shares and not _names("acl", files.get("packages.txt", "")):
+        what = "packages.txt does not name acl, so on Linux `astro dev start` lets everybody on"
+        yield "warning", f"{what} your machine write into data/. Add the line:\nacl"
+    if not IN_DAGS:
+        yield from _of_the_package(files)
     for path, text in files.items():
         if path.startswith("dags/") and re.search(r"\bKedroSession\b", text):
-            yield (
-                "warning",
-                f"{path} runs Kedro by itself, as what kedro-airflow generates does. The pipelines "
-                "have DAGs without it now: delete the file, or both will run.",
-            )
+            what = f"{path} runs Kedro by itself, as what kedro-airflow generates does."
+            yield "warning", f"{what} Delete it, or its pipelines run twice: they have DAGs now."
 
 
 def libraries_file(files: Mapping[str, str]) -> str:
@@ -69,43 +65,38 @@ def airflow_of(dockerfile: str) -> str:
     return f"apache-airflow~={found[1]}.0" if found else "apache-airflow"
 
 
-def _in_the_image(
-    dockerfile: str, files: Mapping[str, str], deployed: bool
-) -> Iterator[tuple[str, str]]:
-    libraries = libraries_file(files)
+def _in_the_image(files: Mapping[str, str], deployed: bool) -> Iterator[tuple[str, str]]:
+    dockerfile, libraries = files["Dockerfile"], libraries_file(files)
     own = libraries == OWN_REQUIREMENTS
     if not re.search(r"(?m)^FROM \S*/(?:astro-)?runtime:", dockerfile):
-        yield (
-            "error" if deployed else "warning",
-            "the Dockerfile does not start from Astro's Runtime, so the Astro CLI cannot use it. "
-            f"Give your own another name, and this one the line:\n{FROM}",
-        )
+        level = "error" if deployed else "warning"
+        what = "the Dockerfile does not start from Astro's Runtime, so the Astro CLI cannot use it."
+        yield level, f"{what} Give your own another name, and this one the line:\n{FROM}"
     elif "kedro_astro compile" not in dockerfile:
         lines = COMPILE.replace("python -m", "/opt/kedro/bin/python -m") if own else COMPILE
-        yield (
-            "warning",
-            "the Dockerfile does not read the project while the image is built, so each parse has "
-            f"to look for changes. Add these two lines:\n{lines}",
-        )
+        what = "the Dockerfile does not read the project while the image is built, so each parse"
+        yield "warning", f"{what} has to look for changes. Add these two lines:\n{lines}"
     if own and "KEDRO_ASTRO_PYTHON" not in dockerfile:
-        yield (
-            "error",
-            f"the Dockerfile does not install {libraries}, so the image would have no Kedro. As "
-            f"root, add these lines:\n{OWN_PYTHON}",
-        )
-    if not _names_kedro(files.get(libraries, "")):
-        yield (
-            "error",
-            f"{libraries} does not name kedro, so the image would not have it. Add kedro and the "
-            "libraries of your pipelines.",
-        )
-    if own and _names_kedro(files.get("requirements.txt", "")):
-        yield (
-            "error",
-            "requirements.txt names kedro and would install it beside Airflow, where this project "
-            f"does not want it. Move it and the libraries of your pipelines to {libraries}.",
-        )
+        what = f"the Dockerfile does not install {libraries}, so the image would have no Kedro."
+        yield "error", f"{what} As root, add these lines:\n{OWN_PYTHON}"
+    if not _names("kedro", files.get(libraries, "")):
+        what = f"{libraries} does not name kedro, so the image would not have it."
+        yield "error", f"{what} Add kedro and the libraries of your pipelines."
+    if own and _names("kedro", files.get("requirements.txt", "")):
+        what = "requirements.txt names kedro and would install it beside Airflow."
+        yield "error", f"{what} Move it and the libraries of your pipelines to {libraries}."
 
 
-def _names_kedro(requirements: str) -> bool:
-    return bool(re.search(r"(?mi)^\s*kedro\s*(?:[\[<>=~!;@#]|$)", requirements))
+def _of_the_package(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    if "dags/kedro_astro/__init__.py" in files:
+        what = "kedro_astro is installed, and Airflow takes it rather than dags/kedro_astro."
+        yield "error", f"{what} Uninstall kedro-astro, or delete the folder."
+        return
+    for name in dict.fromkeys((libraries_file(files), "requirements.txt")):
+        if name in files and not _names("kedro-astro", files[name]):
+            what = f"{name} does not name kedro-astro, so the image would not have it."
+            yield "error", f"{what} Add the line that `pip freeze` prints for it here."
+
+
+def _names(package: str, requirements: str) -> bool:
+    return bool(re.search(rf"(?mi)^\s*{package}\s*(?:[\[<>=~!;@#]|$)", requirements))

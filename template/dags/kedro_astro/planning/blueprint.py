@@ -5,124 +5,87 @@ It is made when the project is read, so that a parse neither plans nor checks an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any
+from urllib.parse import quote
 
-from kedro_astro.airflow.callback import Callback
 from kedro_astro.errors import KedroAstroError
-from kedro_astro.planning.grouping import Task, airflow_id
+from kedro_astro.planning.grouping import Task
+from kedro_astro.planning.ids import airflow_id
 from kedro_astro.planning.plan import Plan, plan_all, shared_by_runs
 from kedro_astro.planning.ui import dag_doc, display_name, form, task_doc
-from kedro_astro.reading.parameters import leaves
-from kedro_astro.running.run import PIPELINE_HOOKS
-from kedro_astro.settings.times import Assets, Schedule
-from kedro_astro.structure import Pipeline, Structure, untranscoded
+from kedro_astro.settings.models import Callback, Cron, OnAssets, Timetable
+from kedro_astro.structure import PIPELINE_HOOKS, Structure, leaves, untranscoded
+
+LONG_AGO = datetime.fromisoformat("2020-01-01T00:00:00+00:00")
+
+SPECIAL: dict[type, Callable[[Any], Any]] = {
+    timedelta: timedelta.total_seconds,
+    datetime: datetime.isoformat,
+    Callback: str,
+}
+"""What JSON does not have, and how it is written."""
+
+Arguments = dict[str, tuple[str, Any]]
+"""Arguments of a DAG or an operator, as JSON: by name the kind and the value. The kind is empty for
+what JSON has, else `timedelta` (seconds), `datetime` (ISO) or `callback` (a dotted path).
+"""
+
+Work = dict[str, Any]
+"""What a task does, as JSON.
+
+- `nodes`: their names, in order.
+- `hooks`: those of Kedro's pipeline hooks that it fires.
+- `load`: a pipeline that Kedro can load by itself and that has the nodes; empty if the registry
+  has to be loaded as it is written.
+- `producers`: by versioned input that another task of the DAG saves, that task's id.
+- `saves`: by output, its location (or None) and whether it is versioned.
+"""
+
+Blueprint = dict[str, Any]
+"""One DAG, as JSON.
+
+- `dag_id`, `pipeline`: its id, and the name of the pipeline.
+- `package`: the project's Python package.
+- `source`: the folder of the project's packages, relative to the project.
+- `label`, `doc`: what the UI shows.
+- `arguments`: of the DAG, as `Arguments`.
+- `schedule`: a text, None, `{"assets": [operator, URIs and such lists]}`, or as Airflow has
+  serialized a timetable, `{"encoded": ...}`. Before Airflow has accepted it, also
+  `{"cron", "timezone"}` and `{"timetable", "arguments"}`.
+- `fields`: arguments of each `Param` of the trigger form.
+- `parameters`: what the project's own configuration says of these.
+- `templates`: those that may hold Jinja, by dotted name.
+- `groups`: ids of task groups with those of their parents, parents first.
+- `tasks`: of each operator
+    - `task_id`, `label`: the whole id, and what the UI shows; both with the group's prefix.
+    - `group`: the id of the innermost task group, or None.
+    - `doc`: what the UI shows.
+    - `upstream`: ids of tasks.
+    - `outlets`: URIs of the assets that it updates.
+    - `arguments`: of the operator, as `Arguments`.
+    - `work`: what it does, as `Work`.
+"""
 
 
-class Arguments(TypedDict):
-    """Arguments of a DAG or an operator.
-
-    Attributes:
-        plain: as they are.
-        special: what JSON does not have, as pairs: `timedelta` and seconds, `datetime` and its ISO
-            form, `callback` and a dotted path.
-    """
-
-    plain: dict[str, Any]
-    special: dict[str, tuple[str, Any]]
-
-
-class Work(TypedDict):
-    """What a task does.
-
-    Attributes:
-        nodes: their names, in order.
-        hooks: those of Kedro's pipeline hooks that it fires.
-        load: a pipeline that Kedro can load by itself and that has the nodes; empty if the registry
-            has to be loaded as it is written.
-        producers: by versioned input that another task of the DAG saves, that task's id.
-        saves: by output, its location (or None) and whether it is versioned.
-    """
-
-    nodes: list[str]
-    hooks: list[str]
-    load: str
-    producers: dict[str, str]
-    saves: dict[str, tuple[str | None, bool]]
-
-
-class TaskBlueprint(TypedDict):
-    """One operator.
-
-    Attributes:
-        task_id, label: the whole id, and what the UI shows; both with the group's prefix.
-        group: the id of the innermost task group, or None.
-        upstream: ids of tasks.
-        outlets: datasets whose assets it updates.
-    """
-
-    task_id: str
-    label: str
-    group: str | None
-    doc: str
-    upstream: list[str]
-    outlets: list[str]
-    arguments: Arguments
-    work: Work
-
-
-class Blueprint(TypedDict):
-    """One DAG.
-
-    Attributes:
-        pipeline: its registered name.
-        package: the project's Python package.
-        source: the folder of the project's packages, relative to the project.
-        label, doc: what the UI shows.
-        arguments: of the DAG.
-        schedule: a text, None, or a `Schedule` as `_schedule` writes it.
-        fields: arguments of each `Param` of the trigger form.
-        parameters: what the project's own configuration says of these.
-        templates: those that may hold Jinja, by dotted name.
-        groups: ids of task groups with those of their parents, parents first.
-    """
-
-    dag_id: str
-    pipeline: str
-    package: str
-    source: str
-    label: str
-    doc: str
-    arguments: Arguments
-    schedule: Any
-    fields: dict[str, dict[str, Any]]
-    parameters: dict[str, Any]
-    templates: dict[str, Any]
-    groups: list[tuple[str, str | None]]
-    tasks: list[TaskBlueprint]
-
-
-def blueprints(structure: Structure) -> tuple[list[Blueprint], list[str]]:
-    """Return what Airflow builds of a project, and why some of its pipelines cannot be DAGs."""
-    pipelines = {pipeline.name: pipeline for pipeline in structure.pipelines}
-    made, refused = [], []
-    for name, plan in plan_all(structure).items():
-        if isinstance(plan, KedroAstroError):
-            refused.append(f"  {plan}")
-        else:
-            made.append(_dag(pipelines[name], plan, structure))
+def blueprints(structure: Structure) -> tuple[list[Blueprint], dict[str, str]]:
+    """Return what Airflow builds of a project, and by pipeline why others cannot be DAGs."""
+    plans = plan_all(structure)
+    made = [_dag(plan, structure) for plan in plans.values() if isinstance(plan, Plan)]
+    refused = {name: str(why) for name, why in plans.items() if isinstance(why, KedroAstroError)}
     return made, refused
 
 
-def _dag(pipeline: Pipeline, plan: Plan, structure: Structure) -> Blueprint:
-    settings = plan.settings
+def _dag(plan: Plan, structure: Structure) -> Blueprint:
+    pipeline, settings = plan.pipeline, plan.settings
     shared = shared_by_runs(plan.tasks, structure.datasets)
     arguments: dict[str, Any] = {
         "description": f"Kedro pipeline {pipeline.name} of {structure.project_name}",
         "catchup": False,
-        # Airflow 2 wants one for each schedule. Without catchup it makes no run for the past.
-        "start_date": datetime.fromisoformat("2020-01-01T00:00:00+00:00"),
+        # Airflow 2 wants one for each schedule. With catchup it would be the first of many runs.
+        **({} if settings.dag.get("catchup") else {"start_date": LONG_AGO}),
         # What has one place for all runs would be mixed by two runs at once.
         **({"max_active_runs": 1} if shared else {}),
         **settings.dag,
@@ -131,7 +94,7 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure) -> Blueprint:
     schedule = arguments.pop("schedule", None)
     allowed = settings.dag_id or airflow_id(pipeline.name) == pipeline.name
     alone = shared if arguments.get("max_active_runs") == 1 else []
-    params = dict(leaves(settings.params))
+    params = {".".join(keys): value for keys, value in leaves(settings.params)}
     fields = form(pipeline, structure.parameters, params)
     groups = _task_groups(plan.tasks)
     return {
@@ -142,24 +105,20 @@ def _dag(pipeline: Pipeline, plan: Plan, structure: Structure) -> Blueprint:
         "label": plan.dag_id if allowed else pipeline.name,
         "doc": dag_doc(pipeline, alone, structure.left_out),
         "arguments": _arguments(arguments),
-        "schedule": _schedule(schedule),
+        "schedule": _schedule(schedule, structure.package_name),
         "fields": fields,
         "parameters": {n: v for n, v in structure.parameters.items() if n in fields},
         "templates": {name: text for name, text in params.items() if "{{" in str(text)},
         "groups": list(groups.items()),
-        "tasks": [_task(task, pipeline, plan, structure, groups) for task in plan.tasks],
+        "tasks": [_task(task, plan, structure, groups) for task in plan.tasks],
     }
 
 
-def _task(
-    task: Task,
-    pipeline: Pipeline,
-    plan: Plan,
-    structure: Structure,
-    groups: Mapping[str, str | None],
-) -> TaskBlueprint:
-    datasets = structure.datasets
+def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any]) -> Blueprint:
+    """Return an entry of a blueprint's `tasks`."""
+    pipeline, datasets = plan.pipeline, structure.datasets
     saved_by = {untranscoded(name): other.task_id for other in plan.tasks for name in other.outputs}
+    versioned = [n for n in task.inputs if datasets[n].versioned and untranscoded(n) in saved_by]
     lasting = {untranscoded(name) for name in task.outputs if not datasets[name].of_one_run}
     hooks = PIPELINE_HOOKS if plan.settings.pipeline_hooks == "task" else (task.hook,)
     # One folder's, or the registry's: what two folders hold besides may not go together.
@@ -167,73 +126,63 @@ def _task(
     return {
         "task_id": task.task_id,
         "label": display_name(task),
-        "group": _group_of(task, groups),
+        "group": next((name for name in reversed(task.namespaces) if name in groups), None),
         "doc": task_doc(task, datasets),
         "upstream": list(task.upstream),
-        "outlets": sorted(lasting),
+        "outlets": sorted(asset_uri(structure.package_name, name) for name in lasting),
         "arguments": _arguments(plan.arguments[task.task_id]),
         "work": {
             "nodes": [node.name for node in task.nodes],
             "hooks": [name for name in hooks if name],
             "load": homes.pop() if len(homes) == 1 else "",
-            "producers": {
-                name: saved_by[untranscoded(name)]
-                for name in task.inputs
-                if untranscoded(name) in saved_by and datasets[name].versioned
-            },
+            "producers": {name: saved_by[untranscoded(name)] for name in versioned},
             "saves": {n: (datasets[n].location, datasets[n].versioned) for n in task.outputs},
         },
     }
 
 
 def _arguments(values: Mapping[str, Any]) -> Arguments:
-    plain: dict[str, Any] = {}
-    special: dict[str, tuple[str, Any]] = {}
-    for name, value in values.items():
-        if isinstance(value, timedelta):
-            special[name] = ("timedelta", value.total_seconds())
-        elif isinstance(value, datetime):
-            special[name] = ("datetime", value.isoformat())
-        elif isinstance(value, Callback):
-            special[name] = ("callback", value.path)
-        else:
-            plain[name] = value
-    return {"plain": plain, "special": special}
+    return {name: _written(value) for name, value in values.items()}
 
 
-def _schedule(said: str | Schedule | None) -> Any:
+def _written(value: Any) -> tuple[str, Any]:
+    kind = type(value)
+    return (kind.__name__.lower(), SPECIAL[kind](value)) if kind in SPECIAL else ("", value)
+
+
+def _schedule(said: Any, package: str) -> Any:
     """Return a schedule as JSON: one that is more than a text becomes a mapping."""
-    if not isinstance(said, Schedule):
-        return said
-    return {**vars(said), "assets": said.assets and _condition(said.assets)}
+    if isinstance(said, OnAssets):
+        one = isinstance(said.assets, str)
+        return {"assets": _condition([said.assets] if one else said.assets, package)}
+    if isinstance(said, Cron):
+        return {"cron": said.cron, "timezone": said.timezone or "UTC"}
+    if isinstance(said, Timetable):
+        return {"timetable": said.timetable, "arguments": said.arguments or {}}
+    return said
 
 
-def _condition(assets: Assets) -> list[Any]:
-    parts = [_condition(part) if isinstance(part, Assets) else part for part in assets.of]
-    return [assets.operator, parts]
+def _condition(assets: Any, package: str) -> Any:
+    """Return the URI of one dataset; of more, an operator and what it is of."""
+    if isinstance(assets, str):
+        return assets if "://" in assets else asset_uri(package, assets)
+    operator, of = next(iter(assets.items())) if isinstance(assets, dict) else ("all", assets)
+    parts = of if isinstance(of, list) else [of]
+    return [operator, [_condition(part, package) for part in parts]]
 
 
-def _task_groups(planned: tuple[Task, ...]) -> dict[str, str | None]:
+def asset_uri(package: str, name: str) -> str:
+    """Return the URI of a dataset's asset, the same on every machine."""
+    return f"kedro://{package}/{quote(untranscoded(name), safe='')}"
+
+
+def _task_groups(planned: Sequence[Task]) -> dict[str, str | None]:
     """Return a group for each namespace that two tasks or more are in, with the group around it;
     outer ones first."""
-    ids = [task.task_id for task in planned]
-    namespaces = {
-        ".".join(parts[:depth])
-        for task in planned
-        for parts in [(task.namespace or "").split(".")]
-        for depth in range(1, len(parts) + 1)
-    }
+    sizes = Counter(namespace for task in planned for namespace in task.namespaces)
     groups: dict[str, str | None] = {}
-    for namespace in sorted(namespaces - {"", *ids}):
-        if sum(name.startswith(f"{namespace}.") for name in ids) >= 2:
+    for namespace in sorted(sizes.keys() - {task.task_id for task in planned}):
+        if sizes[namespace] >= 2:
             parent = namespace.rpartition(".")[0]
             groups[namespace] = parent if parent in groups else None
     return groups
-
-
-def _group_of(task: Task, groups: Mapping[str, str | None]) -> str | None:
-    """Return the innermost namespace that is a group and that the task's id is in."""
-    parts = (task.namespace or "").split(".")
-    inner_first = (".".join(parts[:depth]) for depth in range(len(parts), 0, -1))
-    ids = (n for n in inner_first if n in groups and task.task_id.startswith(f"{n}."))
-    return next(ids, None)

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from kedro_astro.cli.integrity import REPAIR
-from kedro_astro.errors import KedroAstroError
 from kedro_astro.planning.adoption import left_to_merge, libraries_file
-from kedro_astro.planning.deployment import (
-    how_to_provide,
-    in_image,
-    no_library,
-    not_deployed,
-    not_shared,
-)
-from kedro_astro.planning.grouping import airflow_id
-from kedro_astro.planning.plan import Plans, shared_by_runs
-from kedro_astro.structure import Structure, is_parameter, untranscoded
+from kedro_astro.planning.deployment import how_to_provide, no_library, not_deployed, not_shared
+from kedro_astro.planning.ids import airflow_id
+from kedro_astro.planning.plan import Plan, Plans, shared_by_runs
+from kedro_astro.project import IN_DAGS, REPAIR
+from kedro_astro.structure import Structure, untranscoded
 
 OVERRIDE = "docker-compose.override.yml"
-TARGETS = ("astro", "mwaa", "kubernetes")
-"""Where workers share no disk."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Finding:
     """One thing that is wrong or will be.
 
@@ -39,202 +30,136 @@ class Finding:
     what: str
 
 
+Found = Iterator[tuple[str, str, str]]
+"""The attributes of findings."""
+
+
 def findings(
     structure: Structure,
     plans: Plans,
+    problems: Iterable[str],
     exists: Callable[[str], bool],
-    target: str | None = None,
-    files: Mapping[str, str] | None = None,
+    target: str | None,
+    files: Mapping[str, str],
 ) -> list[Finding]:
     """Return what is wrong with a project, errors first.
 
     Args:
         structure: the project.
         plans: the tasks of each pipeline, or why it has none.
+        problems: what could not be read or cannot be a DAG.
         exists: whether there is something at a path in the project.
-        target: one of `TARGETS` to also look for what it would lack.
+        target: one of `project.TARGETS` to also look for what it would lack.
         files: texts of the files of `adoption.LOOKED_AT` and `deployment.LOOKED_AT`, by path.
     """
-    files = files or {}
-    found = [
-        *(Finding("error", "", problem.strip()) for problem in structure.problems),
-        *(
-            Finding("error", name, str(plan))
-            for name, plan in plans.items()
-            if isinstance(plan, KedroAstroError)
-        ),
-        *_never_saved(structure),
+    planned = {name: plan for name, plan in plans.items() if isinstance(plan, Plan)}
+    wrong = [problem.strip() for problem in problems]
+    if (libraries := libraries_file(files)) in files:
+        wrong += no_library(structure.datasets, libraries, files[libraries])
+    if target:
+        tasks = [task for plan in planned.values() for task in plan.tasks]
+        # Of the other targets nobody knows yet what their workers bring along.
+        ignored = files.get(".dockerignore", "") if target == "astro" else "**"
+        wrong += not_shared(structure, tasks, exists, ignored)
+    if target == "astro":
+        wrong += not_deployed(structure, files, exists)
+    found = {
+        *(("error", "", what) for what in wrong),
+        *((level, "", what) for level, what in left_to_merge(files, target == "astro")),
         *_not_there(structure, exists),
         *_no_fields(structure),
         *_no_credentials(structure, target),
-        *_no_library(structure, files),
         *_not_live(structure, files),
-        *_surprises(plans),
-        *(
-            Finding("warning", pipeline.name, "it has no nodes yet, so it has no DAG.")
-            for pipeline in structure.pipelines
-            if not pipeline.nodes
-        ),
-        *_mixed_runs(structure, plans),
-        *(_not_there_yet(structure, plans, exists, target, files) if target else ()),
-    ]
-    return sorted(found, key=lambda finding: (finding.level, finding.where, finding.what))
+        *_surprises(structure, planned),
+        *_mixed_runs(structure, planned),
+    }
+    return sorted(Finding(*each) for each in found)
 
 
-def of_the_folder(
-    changed: Collection[str],
-    conflicts: Collection[str],
-    files: Mapping[str, str],
-    target: str | None = None,
-) -> list[Finding]:
-    """Return what is wrong with the files of the template, errors first.
+def of_the_folder(changed: Collection[str], conflicts: Collection[str]) -> Iterator[Finding]:
+    """Yield what is wrong with the files of the template.
 
     Args:
         changed: files of the shim that are not as the template wrote them.
         conflicts: where an update left both versions.
-        files: texts of the files that a project had before, see `adoption.left_to_merge`.
-        target: one of `TARGETS`, where what the project is deployed to matters.
     """
-    deployed = target == "astro"
-    found = [Finding(level, "", what) for level, what in left_to_merge(files, deployed)]
     if conflicts:
         what = f"copier update left two versions at {', '.join(conflicts)}. Decide and delete one."
-        found.append(Finding("error", "", what))
+        yield Finding("error", "", what)
     if changed:
-        what = (
-            f"dags/kedro_astro is not as the template wrote it ({', '.join(changed)}). It belongs "
-            f"to the template: an update mixes your changes with its own. Write it again with:\n"
-            f"{REPAIR}"
-        )
-        found.append(Finding("error", "", what))
-    return sorted(found, key=lambda finding: (finding.level, finding.what))
+        shim = "dags/kedro_astro" if IN_DAGS else "the installed kedro_astro"
+        what = f"{shim} is not as the template wrote it ({', '.join(changed)}), and an update mixes"
+        remedy = f"your changes with its own. Write it again with:\n{REPAIR}"
+        yield Finding("error", "", f"{what} {remedy}")
 
 
-def _never_saved(structure: Structure) -> Iterator[Finding]:
-    """Inputs of a pipeline that no other run can have left for it."""
+def _not_there(structure: Structure, exists: Callable[[str], bool]) -> Found:
+    """Inputs that no other node makes, no other run can have left, or nobody has put there."""
+    nodes = [node for pipeline in structure.pipelines for node in pipeline.nodes]
+    saved = {untranscoded(name) for node in nodes for name in node.outputs}
     for pipeline in structure.pipelines:
         made = {untranscoded(name) for node in pipeline.nodes for name in node.outputs}
-        for node in pipeline.nodes:
-            for name in node.inputs:
-                dataset = structure.datasets.get(name)
-                if is_parameter(name) or untranscoded(name) in made or dataset is None:
-                    continue
-                if not dataset.persistent or dataset.of_one_run:
-                    yield Finding(
-                        "error",
-                        pipeline.name,
-                        f"node {node.name} needs {name}, which no node of this pipeline makes and "
-                        "no other run leaves behind. Declare it in conf/base/catalog.yml, or run a "
-                        "pipeline that makes it too.",
-                    )
+        for name, node in {name: n.name for n in pipeline.nodes for name in n.inputs}.items():
+            dataset = structure.datasets.get(name)
+            if dataset is None or untranscoded(name) in made:
+                continue
+            path = dataset.location or "://"
+            if not dataset.persistent or dataset.of_one_run:
+                what = f"node {node} needs {name}, which no other node here makes and no run leaves"
+                remedy = "Declare it in conf/base/catalog.yml, or run a pipeline that makes it too."
+                yield "error", pipeline.name, f"{what} behind. {remedy}"
+            elif "://" not in path and untranscoded(name) not in saved and not exists(path):
+                what = f"nothing is at {path}, where {name} should be, and no pipeline saves it."
+                remedy = "Put it there, or correct the path in conf/base/catalog.yml."
+                yield "warning", "", f"{what} {remedy}"
 
 
-def _not_there(structure: Structure, exists: Callable[[str], bool]) -> Iterator[Finding]:
-    """Files that the project loads, no pipeline saves, and nobody has put there."""
-    nodes = [node for pipeline in structure.pipelines for node in pipeline.nodes]
-    made = {untranscoded(name) for node in nodes for name in node.outputs}
-    needed = {name: node.name for node in reversed(nodes) for name in node.inputs}
-    for name, dataset in structure.datasets.items():
-        path = dataset.location
-        if name not in needed or untranscoded(name) in made or dataset.of_one_run:
-            continue
-        if path and "://" not in path and not exists(path):
-            yield Finding(
-                "warning",
-                "",
-                f"nothing is at {path}, where node {needed[name]} looks for {name}, and no "
-                "pipeline saves it. Put it there, or correct the path in conf/base/catalog.yml.",
-            )
-
-
-def _no_fields(structure: Structure) -> Iterator[Finding]:
+def _no_fields(structure: Structure) -> Found:
     for name, reason in structure.left_out.items():
-        yield Finding(
-            "warning",
-            "",
-            f"the parameter {name} is in no trigger form: {reason}. Nodes still get it.",
-        )
+        what = f"the parameter {name} is in no trigger form: {reason}. Nodes still get it."
+        yield "warning", "", what
 
 
-def _no_credentials(structure: Structure, target: str | None) -> Iterator[Finding]:
+def _no_credentials(structure: Structure, target: str | None) -> Found:
     folder = f"conf/{structure.env}" if structure.env else "the environment's folder"
     remedy = f"Put them into {folder}/credentials.yml; git ignores it."
+    if target:
+        remedy = how_to_provide(structure.env)
     for name, key in structure.no_credentials.items():
-        yield Finding(
-            "error" if target else "warning",
-            "",
-            f"{name} names the credentials {key}, which are neither in conf/base nor in {folder}, "
-            f"where Airflow's tasks look. {how_to_provide(structure.env) if target else remedy}",
-        )
+        what = f"{name} names the credentials {key}, which neither conf/base nor {folder} has."
+        yield "error" if target else "warning", "", f"{what} {remedy}"
 
 
-def _no_library(structure: Structure, files: Mapping[str, str]) -> Iterator[Finding]:
-    file = libraries_file(files)
-    if file in files:
-        for what in no_library(structure.datasets, file, files[file]):
-            yield Finding("error", "", what)
-
-
-def _not_live(structure: Structure, files: Mapping[str, str]) -> Iterator[Finding]:
+def _not_live(structure: Structure, files: Mapping[str, str]) -> Found:
     """Sources that `docker-compose.override.yml` would have to mount under another name."""
     for folder in structure.sources[:2]:
         if f"./{folder}:" not in files.get(OVERRIDE, f"./{folder}:"):
-            yield Finding(
-                "warning",
-                "",
-                f"{OVERRIDE} does not mount {folder}/, so under `astro dev start` an edit there "
-                "counts only after a restart. Add this line to its `volumes`, and delete those of "
-                f"folders that you do not have:\n- ./{folder}:/usr/local/airflow/{folder}:ro,z",
-            )
+            what = f"{OVERRIDE} does not mount {folder}/, so an edit there counts after a restart."
+            remedy = "Delete from its `volumes` the folders that you do not have, and add the line:"
+            yield "warning", "", f"{what} {remedy}\n- ./{folder}:/usr/local/airflow/{folder}:ro,z"
 
 
-def _surprises(plans: Plans) -> Iterator[Finding]:
-    """Names and groups that Airflow shows otherwise than the project has them."""
+def _surprises(structure: Structure, plans: Mapping[str, Plan]) -> Found:
+    """What Airflow shows otherwise than the project has it."""
+    for pipeline in structure.pipelines:
+        if not pipeline.nodes:
+            yield "warning", pipeline.name, "it has no nodes yet, so it has no DAG."
     for name, plan in plans.items():
-        if isinstance(plan, KedroAstroError):
-            continue
         if plan.settings.dag_id is None and airflow_id(name) != name:
-            yield Finding(
-                "warning", name, f"Airflow allows no such id; its DAG is called {plan.dag_id}."
-            )
+            yield "warning", name, f"Airflow allows no such id; its DAG is called {plan.dag_id}."
         for task in plan.tasks:
             if task.merged:
                 nodes = ", ".join(node.name for node in task.nodes)
-                yield Finding(
-                    "warning",
-                    name,
-                    f"task {task.task_id} holds more nodes than its group asks for ({nodes}): the "
-                    "groups would have waited for each other.",
-                )
+                what = f"task {task.task_id} holds more nodes than its group asks for ({nodes})"
+                yield "warning", name, f"{what}: the groups would have waited for each other."
 
 
-def _mixed_runs(structure: Structure, plans: Plans) -> Iterator[Finding]:
+def _mixed_runs(structure: Structure, plans: Mapping[str, Plan]) -> Found:
     for name, plan in plans.items():
-        if isinstance(plan, KedroAstroError) or plan.settings.dag.get("max_active_runs", 1) == 1:
-            continue
-        if shared := shared_by_runs(plan.tasks, structure.datasets):
-            yield Finding(
-                "warning",
-                name,
-                f"airflow.yml allows {plan.settings.dag['max_active_runs']} runs at once, which "
-                f"would write over each other's {', '.join(shared)}. Make these `versioned`, put "
-                "${runtime_params:airflow_run} into their path, or set max_active_runs to 1.",
+        runs = plan.settings.dag.get("max_active_runs", 1)
+        if runs != 1 and (shared := shared_by_runs(plan.tasks, structure.datasets)):
+            what = f"airflow.yml allows {runs} runs at once, which would write over each other's"
+            remedy = (
+                "put ${runtime_params:airflow_run} into their path, or set max_active_runs to 1."
             )
-
-
-def _not_there_yet(
-    structure: Structure,
-    plans: Plans,
-    exists: Callable[[str], bool],
-    target: str,
-    files: Mapping[str, str],
-) -> Iterator[Finding]:
-    def in_place(path: str) -> bool:
-        # Of the other targets nobody knows yet what their workers bring along.
-        return target == "astro" and exists(path) and in_image(path, files.get(".dockerignore", ""))
-
-    for what in not_shared(structure, plans, in_place):
-        yield Finding("error", "", what)
-    if target == "astro":
-        for what in not_deployed(structure, files, exists):
-            yield Finding("error", "", what)
+            yield "warning", name, f"{what} {', '.join(shared)}. Make these `versioned`, {remedy}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 
-from kedro_astro.errors import KedroAstroError
 from kedro_astro.planning.adoption import FROM
-from kedro_astro.planning.plan import Plans
+from kedro_astro.planning.grouping import Task
 from kedro_astro.structure import Dataset, Structure, untranscoded
 
 LOOKED_AT = ("packages.txt", ".astro/config.yaml", "conf/**/credentials*.y*ml")
@@ -36,8 +36,12 @@ THEIR_OWN_READERS = ("spark.", "ibis.", "databricks.", "pandas.DeltaTableDataset
 """How types of datasets begin that do not need it."""
 
 
+ELSEWHERE = r"(?!(?:file|local|memory):/)[\w+:]{2,}:/"
+"""How locations begin that are not on a disk, or in the memory, of one machine: `dbfs:/`, too."""
+
+
 def not_shared(
-    structure: Structure, plans: Plans, in_place: Callable[[str], bool]
+    structure: Structure, tasks: Iterable[Task], exists: Callable[[str], bool], ignored: str
 ) -> Iterator[str]:
     """Yield what tasks could not hand over, load or leave behind if each had a disk of its own.
 
@@ -45,41 +49,32 @@ def not_shared(
 
     Args:
         structure: the project.
-        plans: the tasks of each pipeline; one that has none has no data there.
-        in_place: whether the workers have a file at a path without any task's doing.
+        tasks: of all pipelines that are DAGs.
+        exists: whether there is something at a path in the project.
+        ignored: the text of `.dockerignore`.
     """
-    tasks = [
-        task
-        for plan in plans.values()
-        if not isinstance(plan, KedroAstroError)
-        for task in plan.tasks
-        if task.nodes  # Those for hooks alone load what the others saved, if they load anything.
-    ]
-    saved = {untranscoded(name): task.task_id for task in reversed(tasks) for name in task.outputs}
-    loaded = {untranscoded(name): task.task_id for task in reversed(tasks) for name in task.inputs}
-    used_within = {
-        untranscoded(name) for task in tasks for node in task.nodes for name in node.inputs
-    }
-    folder = f"conf/{structure.env or 'base'}"
-    told = set()
-    for written, dataset in structure.datasets.items():
-        name, place = untranscoded(written), dataset.location
-        if not place or not _local(dataset) or name in told:
+    # Those for hooks alone load what the others saved, if they load anything.
+    of_nodes = [task for task in tasks if task.nodes]
+    saved = {untranscoded(n): task.task_id for task in reversed(of_nodes) for n in task.outputs}
+    loaded = {untranscoded(n): task.task_id for task in reversed(of_nodes) for n in task.inputs}
+    within = {untranscoded(n) for task in of_nodes for node in task.nodes for n in node.inputs}
+    for name, dataset in {untranscoded(n): d for n, d in structure.datasets.items()}.items():
+        place = dataset.location
+        if not place or not dataset.persistent or re.match(ELSEWHERE, place):
             continue
+        ready = dataset.of_one_run or (exists(place) and in_image(place, ignored))
         if name in saved and name in loaded:
             why = f"task {saved[name]} saves it, task {loaded[name]} loads it"
-        elif name in saved and not (dataset.of_one_run and name in used_within):
+        elif name in saved and not (dataset.of_one_run and name in within):
             why = f"what task {saved[name]} saves is lost with its worker"
-        elif name in loaded and not dataset.of_one_run and not in_place(place):
+        elif name in loaded and not ready:
             why = f"task {loaded[name]} loads it, no task makes it, and the image has no such file"
         else:
             continue
-        told.add(name)
-        yield (
-            f"{name} is at {place}, on a disk that the workers there do not share: {why}. Set "
-            f"data_root to an object store (such as s3://bucket/data) in {folder}/globals.yml, or "
-            "give it such a path in the catalog."
-        )
+        what = f"{name} is at {place}, on a disk that the workers there do not share: {why}."
+        root = "Set data_root to an object store (such as s3://bucket/data)"
+        file = f"conf/{structure.env or 'base'}/globals.yml"
+        yield f"{what} {root} in {file}, or give it such a path in the catalog."
 
 
 def no_library(datasets: Mapping[str, Dataset], file: str, requirements: str) -> Iterator[str]:
@@ -99,10 +94,8 @@ def no_library(datasets: Mapping[str, Dataset], file: str, requirements: str) ->
     for library, names in lacking.items():
         place = datasets[names[0]].location
         more = f", and {len(names) - 1} more there" if len(names) > 1 else ""
-        yield (
-            f"{names[0]} is at {place}{more}, and {file} does not name the library that reads it. "
-            f"Add the line:\n{library}"
-        )
+        what = f"{names[0]} is at {place}{more}, and {file} does not name the library that reads"
+        yield f"{what} it. Add the line:\n{library}"
 
 
 def not_deployed(
@@ -122,75 +115,51 @@ def not_deployed(
     let_in = [name for name in SECRET if in_image(name, ignored)]
     if let_in:
         lines = "\n".join(SECRET[name] for name in let_in)
-        yield (
-            f".dockerignore would let {' and '.join(let_in)} into the image, with what is secret "
-            f"in them. Add to its beginning:\n{lines}"
-        )
+        what = f".dockerignore would let {' and '.join(let_in)} into the image."
+        yield f"{what} Add to its beginning:\n{lines}"
     yield from _other_environment(structure.env, files.get("Dockerfile", ""), exists)
     folders = tuple(f"conf/{name}/" for name in ("base", structure.env or "local"))
     for name, text in files.items():
         keys = re.findall(r"(?m)^[\"']?([\w.-]+)[\"']?\s*:", text)
         of_tasks = name.startswith(folders) and "credentials" in name
         if keys and of_tasks and not in_image(name, ignored):
-            yield (
-                f"{name} is left out of the image, and with it the credentials {', '.join(keys)}. "
-                f"{how_to_provide(structure.env)}"
-            )
+            what = f"{name} is left out of the image, and with it the credentials"
+            yield f"{what} {', '.join(keys)}. {how_to_provide(structure.env)}"
 
 
 def how_to_provide(env: str) -> str:
     """Return how tasks get credentials where nobody brings them a file with secrets."""
     file = f"conf/{env or 'base'}/credentials.yml"
-    return (
-        f"Have {file} name variables instead of secrets, such as ${{oc.env:STORE_PASSWORD}}, let "
-        f"git and the image have it (the line `!{file}` at the end of .gitignore and of "
-        ".dockerignore), and set the variables there."
-    )
+    what = f"Have {file} name variables instead of secrets, such as ${{oc.env:STORE_PASSWORD}}, let"
+    where = f"(the line `!{file}` at the end of .gitignore and of .dockerignore)"
+    return f"{what} git and the image have it {where}, and set the variables there."
 
 
 def in_image(path: str, dockerignore: str) -> bool:
-    """Whether the image has a file of the project: the last line that matches decides.
+    """Whether the image has a file of the project, by the rules of `.dockerignore`.
 
     Args:
         path: relative to the project.
         dockerignore: the text of `.dockerignore`.
     """
-    there = True
-    for line in dockerignore.splitlines():
-        pattern = line.strip()
-        back = pattern.startswith("!")
-        pattern = posixpath.normpath(pattern.removeprefix("!").strip().lstrip("/") or "#")
-        # A pattern that matches a folder counts for all that is below it.
-        if not line.startswith("#") and re.fullmatch(f"{_regex(pattern)}(/.*)?", path):
-            there = back
-    return there
+    from pathspec import GitIgnoreSpec  # Airflow brings it
 
-
-def _regex(pattern: str) -> str:
-    """Return Docker's pattern as a regular expression: `*` ends at a slash, `**` does not."""
-    parts: Iterable[str] = re.split(r"(\*\*/|\*\*|\*|\?|\[[^]]*\])", pattern)
-    wild = {"**/": "(.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return "".join(
-        wild.get(part) or (part if part.startswith("[") and part[-1] == "]" else re.escape(part))
-        for part in parts
-    )
-
-
-def _local(dataset: Dataset) -> bool:
-    """Whether it is on a disk (or in the memory) of one machine. `dbfs:/` is no such place."""
-    place = dataset.location or ""
-    elsewhere = re.match(r"[\w+:]{2,}:/", place)
-    return dataset.persistent and (not elsewhere or bool(re.match(r"(file|local|memory):/", place)))
+    rules = []
+    for back, pattern in re.findall(r"(?m)^(?!#)[ \t]*(!?)[ \t]*/*(.*\S)", dockerignore):
+        # To git a pattern without a slash is one for all folders, to Docker for the root alone.
+        rule = f"{back}/{posixpath.normpath(pattern)}"
+        with suppress(ValueError, re.error):  # Docker refuses such a line as well.
+            GitIgnoreSpec.from_lines([rule])
+            rules.append(rule)
+    return not GitIgnoreSpec.from_lines(rules).match_file(path)
 
 
 def _other_environment(env: str, dockerfile: str, exists: Callable[[str], bool]) -> Iterator[str]:
-    set_there = re.search(r"(?mi)^\s*ENV\s+KEDRO_ENV[=\s]\s*[\"']?([\w.-]+)", dockerfile)
-    theirs = set_there[1] if set_there else "airflow" if exists("conf/airflow") else ""
+    said = re.search(r"(?mi)^\s*ENV\s+KEDRO_ENV[=\s]\s*[\"']?([\w.-]+)", dockerfile)
+    theirs = said[1] if said else "airflow" if exists("conf/airflow") else ""
     if dockerfile and theirs != env:
         mine, other = (f"conf/{name}" if name else "no environment" for name in (env, theirs))
         right = f"`ENV KEDRO_ENV={env}`, above the line that compiles" if env else "no KEDRO_ENV"
         check = f"with KEDRO_ENV={theirs}" if theirs else "without KEDRO_ENV"
-        yield (
-            f"this check has read {mine}, and the Dockerfile makes an image for {other}. Have the "
-            f"Dockerfile say {right}; or, if {other} is meant, check {check}."
-        )
+        what = f"this check has read {mine}, and the Dockerfile makes an image for {other}."
+        yield f"{what} Have it say {right}; or, if {other} is meant, check {check}."

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from itertools import takewhile
+from typing import cast
 
 from kedro_astro.errors import CrossingError
+from kedro_astro.planning.ids import airflow_id, hashed
+from kedro_astro.settings.use import namespaces_of
 from kedro_astro.structure import Dataset, Node, Pipeline, is_parameter, untranscoded
 
 Grouping = str | Mapping[str, Collection[str]]
-
-
-MAX_ID = 120
-"""Longest id made here; Airflow allows 250, but a screen shows less."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +40,11 @@ class Task:
     hook: str | None = None
 
     @property
-    def namespace(self) -> str | None:
-        """The innermost namespace that all its nodes are in."""
-        paths = [(node.namespace or "").split(".") for node in self.nodes]
-        same = takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False))
-        return ".".join(parts[0] for parts in same) or None
+    def namespaces(self) -> list[str]:
+        """The namespaces that hold all its nodes and that its id begins with, outer ones first."""
+        every = [namespaces_of(node) for node in self.nodes]
+        shared = [name for name in every[0] if all(name in one for one in every)] if every else []
+        return [name for name in shared if self.task_id.startswith(f"{name}.")]
 
 
 def tasks(
@@ -71,34 +67,49 @@ def tasks(
     Raises:
         CrossingError: if an in-memory dataset would have to cross from one task to another.
     """
-    dependencies = node_dependencies(pipeline.nodes)
+    lasting = {name for name, dataset in datasets.items() if dataset.persistent}
+    links = links_between(pipeline.nodes)
     group = {node.name: node.name for node in pipeline.nodes}
-    for together in _together(pipeline.nodes, datasets, grouping):
+    for together in _together(pipeline.nodes, lasting, grouping):
         group = _merge(group, {group[name] for name in together})
     wanted = Counter(group.values())
-    group, edges = _merge_cycles(group, dependencies)
+    while cycle := _cycle(edges := _edges(group, links)):
+        group = _merge(group, set(cycle))
+    for producer, name, consumer in links:
+        if group[producer] != group[consumer] and name not in lasting:
+            raise CrossingError(pipeline.name, name, producer, consumer)
     members: dict[str, tuple[Node, ...]] = {
         name: () for name in TopologicalSorter(edges).static_order()
     }
     for node in pipeline.nodes:
         members[group[node.name]] += (node,)
-    _refuse_crossings(pipeline, datasets, group)
     ids = _task_ids(members, {} if isinstance(grouping, str) else grouping)
     return tuple(
         Task(
             task_id=ids[name],
             nodes=nodes,
-            upstream=tuple(sorted(ids[before] for before in edges[name])),
-            inputs=_external_inputs(nodes, datasets),
-            outputs=_persistent((output for node in nodes for output in node.outputs), datasets),
+            upstream=tuple(sorted({ids[before] for before in edges[name]})),
+            inputs=tuple(sorted(lasting & _external_inputs(nodes))),
+            outputs=tuple(sorted(lasting & {name for node in nodes for name in node.outputs})),
             merged=len(nodes) > wanted[name],
         )
         for name, nodes in members.items()
     )
 
 
+def links_between(nodes: Sequence[Node]) -> list[tuple[str, str, str]]:
+    """Return, for each input that another node makes: that node, the input, who needs it."""
+    producer = {untranscoded(name): node.name for node in nodes for name in node.outputs}
+    return [
+        (producer[untranscoded(name)], name, node.name)
+        for node in nodes
+        for name in node.inputs
+        if untranscoded(name) in producer and not is_parameter(name)
+    ]
+
+
 def _together(
-    nodes: Sequence[Node], datasets: Mapping[str, Dataset], grouping: Grouping
+    nodes: Sequence[Node], lasting: Collection[str], grouping: Grouping
 ) -> Iterator[Collection[str]]:
     """Yield names of nodes that the grouping wants in one task; two that overlap make one."""
     if not isinstance(grouping, str):
@@ -107,16 +118,15 @@ def _together(
         nodes, grouping = [node for node in nodes if node.name not in named], "memory"
     shared: dict[str, list[str]] = {}
     for node in nodes:
-        for key in _keys(node, datasets, grouping):
+        for key in _keys(node, lasting, grouping):
             shared.setdefault(key, []).append(node.name)
     yield from shared.values()
 
 
-def _keys(node: Node, datasets: Mapping[str, Dataset], grouping: str) -> Iterable[str]:
+def _keys(node: Node, lasting: Collection[str], grouping: str) -> Iterable[str]:
     """Return what brings a node together with others that have it too."""
     if grouping == "memory":
-        used = (name for name in (*node.inputs, *node.outputs) if not is_parameter(name))
-        return [untranscoded(name) for name in used if not _is_persistent(name, datasets)]
+        return [untranscoded(name) for name in node.datasets if name not in lasting]
     if grouping == "namespace":
         return [node.namespace.partition(".")[0]] if node.namespace else []
     if grouping == "tag":
@@ -124,64 +134,28 @@ def _keys(node: Node, datasets: Mapping[str, Dataset], grouping: str) -> Iterabl
     return ["all of them"] if grouping == "pipeline" else []
 
 
-def _refuse_crossings(
-    pipeline: Pipeline, datasets: Mapping[str, Dataset], group: Mapping[str, str]
-) -> None:
-    producer = {untranscoded(name): node.name for node in pipeline.nodes for name in node.outputs}
-    for node in pipeline.nodes:
-        for name in node.inputs:
-            source = producer.get(untranscoded(name))
-            if source is None or is_parameter(name) or _is_persistent(name, datasets):
-                continue
-            if group[source] != group[node.name]:
-                raise CrossingError(pipeline.name, name, source, node.name)
-
-
-def node_dependencies(nodes: Sequence[Node]) -> dict[str, set[str]]:
-    """Return, for each node's name, the names of the nodes that make its inputs."""
-    producer = {untranscoded(name): node.name for node in nodes for name in node.outputs}
-    return {
-        node.name: {
-            producer[untranscoded(name)]
-            for name in node.inputs
-            if not is_parameter(name) and untranscoded(name) in producer
-        }
-        for node in nodes
-    }
-
-
-def _merge_cycles(
-    group: dict[str, str], dependencies: Mapping[str, set[str]]
-) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Merge groups that wait for each other; return the groups and the edges between them."""
-    while True:
-        before: dict[str, set[str]] = {name: set() for name in group.values()}
-        for node, producers in dependencies.items():
-            before[group[node]] |= {group[name] for name in producers} - {group[node]}
-        # Sorted, because the order of a set of strings changes from process to process.
-        edges = {name: sorted(names) for name, names in before.items()}
-        try:
-            TopologicalSorter(edges).prepare()
-            return group, edges
-        except CycleError as error:
-            group = _merge(group, set(error.args[1]))
-
-
-def _merge(group: Mapping[str, str], merged: set[str]) -> dict[str, str]:
+def _merge(group: Mapping[str, str], merged: Collection[str]) -> dict[str, str]:
     """Return `group` with the groups in `merged` made one, named by its first node."""
-    if len(merged) < 2:
-        return dict(group)
-    first = next(name for name in group.values() if name in merged)
+    first = next((name for name in group.values() if name in merged), "")
     return {node: first if name in merged else name for node, name in group.items()}
 
 
-def airflow_id(name: str) -> str:
-    """Return `name` if Airflow takes it as an id, else a readable stand-in with a hash.
+def _edges(group: Mapping[str, str], links: Iterable[tuple[str, str, str]]) -> dict[str, list[str]]:
+    """Return the groups that each group waits for, in the same order in every process."""
+    edges: dict[str, list[str]] = {name: [] for name in group.values()}
+    for producer, _, consumer in links:
+        if group[producer] != group[consumer]:
+            edges[group[consumer]].append(group[producer])
+    return edges
 
-    The hash is of the whole name, so two names never share a stand-in.
-    """
-    slug = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
-    return name if slug == name and len(name) <= MAX_ID else hashed(slug, name)
+
+def _cycle(edges: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """Return groups that wait for each other, if there are any."""
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        return cast(Sequence[str], error.args[1])
+    return ()
 
 
 def _task_ids(
@@ -189,50 +163,34 @@ def _task_ids(
 ) -> dict[str, str]:
     """Name each group as it is written by hand or after its nodes; where two names would meet, a
     hash tells them apart."""
-    everyone = [node for nodes in members.values() for node in nodes]
-    names = {frozenset(nodes): name for name, nodes in written.items()}
+    sizes = Counter(node.namespace for nodes in members.values() for node in nodes)
+    titles = {frozenset(names): title for title, names in written.items()}
+    names = {group: [node.name for node in nodes] for group, nodes in members.items()}
     ids = {
-        group: airflow_id(
-            names.get(frozenset(node.name for node in nodes)) or _group_name(nodes, everyone)
-        )
+        group: airflow_id(titles.get(frozenset(names[group])) or _group_name(nodes, sizes))
         for group, nodes in members.items()
     }
     taken = Counter(ids.values())
     return {
-        group: name if taken[name] == 1 else hashed(name, *(node.name for node in members[group]))
+        group: name if taken[name] == 1 else hashed(name, *names[group])
         for group, name in ids.items()
     }
 
 
-def _group_name(nodes: Sequence[Node], everyone: Sequence[Node]) -> str:
-    """Name a group after its node, or the namespace that it is all of, or its nodes' names."""
-    if len(nodes) == 1:
-        return nodes[0].name
-    namespaces = {node.namespace for node in nodes}
-    namespace = namespaces.pop() if len(namespaces) == 1 else None
-    if namespace is None:
-        return "__".join(node.name for node in nodes)
-    if len(nodes) == sum(node.namespace == namespace for node in everyone):
-        return namespace
-    names = (node.name.removeprefix(f"{namespace}.") for node in nodes)
-    return f"{namespace}.{'__'.join(names)}"
+def _group_name(nodes: Sequence[Node], sizes: Mapping[str | None, int]) -> str:
+    """Name a group after the namespace that it is all of, or after its nodes.
+
+    Args:
+        nodes: of the group.
+        sizes: how many nodes of the pipeline are in each namespace, not counting inner ones.
+    """
+    shared = nodes[0].namespace if len({node.namespace for node in nodes}) == 1 else None
+    if shared and 1 < len(nodes) == sizes[shared]:
+        return shared
+    prefix = f"{shared}." if shared else ""
+    return prefix + "__".join(node.name.removeprefix(prefix) for node in nodes)
 
 
-def hashed(readable: str, *names: str) -> str:
-    """Return an id of `readable` and a hash of the names: no two lists of names share one."""
-    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:8]
-    return "-".join(filter(None, (readable[: MAX_ID - 9].strip("_.-"), digest)))
-
-
-def _external_inputs(nodes: Sequence[Node], datasets: Mapping[str, Dataset]) -> tuple[str, ...]:
+def _external_inputs(nodes: Sequence[Node]) -> set[str]:
     made_here = {untranscoded(name) for node in nodes for name in node.outputs}
-    used = (name for node in nodes for name in node.inputs if untranscoded(name) not in made_here)
-    return _persistent(used, datasets)
-
-
-def _persistent(names: Iterable[str], datasets: Mapping[str, Dataset]) -> tuple[str, ...]:
-    return tuple(sorted({name for name in names if _is_persistent(name, datasets)}))
-
-
-def _is_persistent(name: str, datasets: Mapping[str, Dataset]) -> bool:
-    return name in datasets and datasets[name].persistent
+    return {name for node in nodes for name in node.inputs if untranscoded(name) not in made_here}

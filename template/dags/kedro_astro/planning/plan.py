@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kedro_astro.errors import CrossingError, KedroAstroError, SameIdError
-from kedro_astro.planning.grouping import Grouping, Task, airflow_id, hashed, tasks
-from kedro_astro.settings.use import Settings, for_pipeline, for_task, selected
-from kedro_astro.settings.values import GROUPINGS
-from kedro_astro.structure import Dataset, Pipeline, Structure
+from kedro_astro.planning.grouping import Task, tasks
+from kedro_astro.planning.ids import airflow_id, hashed
+from kedro_astro.settings import for_pipeline, for_task, read, selected, wrong_names
+from kedro_astro.settings.models import GROUPINGS, groups
+from kedro_astro.settings.use import Settings
+from kedro_astro.structure import PIPELINE_HOOKS, Dataset, Pipeline, Structure, untranscoded
 
 
 @dataclass(frozen=True)
@@ -19,12 +21,14 @@ class Plan:
     """What becomes of a pipeline.
 
     Attributes:
+        pipeline: the one it is of.
         dag_id: of its DAG.
         settings: what `airflow.yml` says of it.
         tasks: in topological order.
         arguments: of each task's operator, by its id.
     """
 
+    pipeline: Pipeline
     dag_id: str
     settings: Settings
     tasks: tuple[Task, ...]
@@ -51,7 +55,7 @@ def plan_all(structure: Structure) -> Plans:
 
     One without nodes becomes none.
     """
-    settings = structure.settings or {}
+    settings, _ = read(structure.settings, structure.settings_file)
     chosen = selected(settings, [pipeline.name for pipeline in structure.pipelines])
     plans: dict[str, Plan | KedroAstroError] = {}
     taken: dict[str, str] = {}
@@ -63,37 +67,30 @@ def plan_all(structure: Structure) -> Plans:
             name = said.dag_id or dag_id(structure.package_name, pipeline.name)
             if (other := taken.setdefault(name, pipeline.name)) != pipeline.name:
                 raise SameIdError(pipeline.name, other, name)
-            plans[pipeline.name] = _plan(pipeline, structure.datasets, name, said)
+            plans[pipeline.name] = _plan(pipeline, structure, name, said)
         except KedroAstroError as error:
             plans[pipeline.name] = error
     return plans
 
 
-def _plan(
-    pipeline: Pipeline, datasets: Mapping[str, Dataset], name: str, settings: Settings
-) -> Plan:
-    here = {node.name for node in pipeline.nodes}
-    grouping: Grouping = "memory"
-    if isinstance(settings.grouping, str):
-        grouping = settings.grouping
-    elif settings.grouping is not None:
+def _plan(pipeline: Pipeline, structure: Structure, name: str, settings: Settings) -> Plan:
+    grouping = settings.grouping or "memory"
+    if not isinstance(grouping, str):
         # A group from the file's default may name nodes that only other pipelines have.
-        groups = [(title, [n for n in nodes if n in here]) for title, nodes in settings.grouping]
-        grouping = {title or "__".join(nodes): nodes for title, nodes in groups if nodes}
-    planned = tasks(pipeline, datasets, grouping)
+        here = {node.name for node in pipeline.nodes}
+        there = [(title, [n for n in group if n in here]) for title, group in groups(grouping)]
+        grouping = {title or "__".join(group): group for title, group in there if group}
+    planned = tasks(pipeline, structure.datasets, grouping)
     if settings.pipeline_hooks == "run":
         planned = _with_pipeline_hooks(planned)
     arguments = {task.task_id: for_task(settings, task.nodes) for task in planned}
-    return Plan(name, settings, planned, arguments)
+    return Plan(pipeline, name, settings, planned, arguments)
 
 
 def _with_pipeline_hooks(planned: Sequence[Task]) -> tuple[Task, ...]:
     """Return the tasks with one before all of them and one behind, for Kedro's pipeline hooks."""
     ids = {task.task_id for task in planned}
-    first, last = (
-        name if name not in ids else hashed(name, *sorted(ids))
-        for name in ("before_pipeline_run", "after_pipeline_run")
-    )
+    first, last = (n if n not in ids else hashed(n, *sorted(ids)) for n in PIPELINE_HOOKS)
     leaves = ids.difference(*(task.upstream for task in planned))
     # What the run saved is an input of the last one: a hook that loads it must get this run's.
     saved = tuple(sorted({name for task in planned for name in task.outputs}))
@@ -102,6 +99,19 @@ def _with_pipeline_hooks(planned: Sequence[Task]) -> tuple[Task, ...]:
         *(replace(task, upstream=task.upstream or (first,)) for task in planned),
         Task(last, (), tuple(sorted(leaves)), saved, (), hook="after_pipeline_run"),
     )
+
+
+def wrong_settings(structure: Structure) -> list[str]:
+    """Return all that is wrong with what `airflow.yml` says, a sentence each."""
+    file, wrong = read(structure.settings, structure.settings_file)
+    if structure.problems:
+        # What names a pipeline that could not be read is not wrong.
+        return wrong
+    pipelines = structure.pipelines
+    made = {name for pipeline in pipelines for node in pipeline.nodes for name in node.outputs}
+    lasting = {n for n, d in structure.datasets.items() if d.persistent and not d.of_one_run}
+    left = {untranscoded(name) for name in made & lasting}
+    return wrong + wrong_names(file, pipelines, structure.settings_file, left)
 
 
 def shared_by_runs(planned: Sequence[Task], datasets: Mapping[str, Dataset]) -> list[str]:
@@ -122,11 +132,11 @@ def longest_chain(planned: Sequence[Task]) -> int:
     return max(depth.values(), default=0)
 
 
-def by_grouping(pipeline: Pipeline, datasets: Mapping[str, Dataset]) -> dict[str, tuple[int, int]]:
-    """Return what each possible grouping costs: how many tasks, and their longest chain."""
-    found = {}
+def by_grouping(pipeline: Pipeline, datasets: Mapping[str, Dataset]) -> dict[str, dict[str, int]]:
+    """Return what each possible grouping costs: its `tasks`, and the longest chain of them."""
+    found: dict[str, dict[str, int]] = {}
     for grouping in GROUPINGS:
         with suppress(CrossingError):
             planned = tasks(pipeline, datasets, grouping)
-            found[grouping] = (len(planned), longest_chain(planned))
+            found[grouping] = {"tasks": len(planned), "hops": longest_chain(planned)}
     return found

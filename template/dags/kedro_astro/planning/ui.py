@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from kedro_astro.planning.grouping import Task, airflow_id
+from kedro_astro.planning.grouping import Task
+from kedro_astro.planning.ids import airflow_id
 from kedro_astro.structure import Dataset, Pipeline, is_parameter
 
 JSON_TYPES = {
@@ -44,8 +45,7 @@ def used_parameters(pipeline: Pipeline, names: Iterable[str]) -> list[str]:
     return [
         name
         for name in names
-        if "parameters" in inputs
-        or any(name == part or name.startswith(f"{part}.") for part in used)
+        if "parameters" in inputs or any(f"{name}.".startswith(f"{part}.") for part in used)
     ]
 
 
@@ -72,42 +72,37 @@ def dag_doc(pipeline: Pipeline, shared: Collection[str], left_out: Mapping[str, 
         shared: datasets that are why it runs once at a time.
         left_out: why a trigger form cannot hold a parameter, by the parameter's name.
     """
-    nodes = "\n".join(
-        f"- `{node.name}`" + (f": {node.doc.partition(chr(10))[0]}" if node.doc else "")
-        for node in pipeline.nodes
-    )
-    alone = (
-        "One run at a time: these datasets have one place for all runs. "
-        "Make them `versioned`, or put `${runtime_params:airflow_run}` into their path: "
-        + ", ".join(f"`{name}`" for name in shared)
-        + ". A backfill has a limit of its own: give it one run at a time, too."
-    )
-    missing = "\n".join(
-        f"- `{name}`: {left_out[name]}" for name in used_parameters(pipeline, left_out)
-    )
-    parts = [
-        pipeline.doc,
-        f"**Nodes**\n\n{nodes}",
-        alone if shared else "",
-        f"**Parameters that the trigger form cannot show**\n\n{missing}" if missing else "",
-    ]
-    return "\n\n".join(filter(None, parts))
+    names = ", ".join(f"`{name}`" for name in shared)
+    remedy = "Make them `versioned`, or put `${runtime_params:airflow_run}` into their path."
+    backfill = "A backfill has a limit of its own: give it one run at a time, too."
+    alone = f"These datasets have one place for all runs: {names}. {remedy} {backfill}"
+    missing = ((name, left_out[name]) for name in used_parameters(pipeline, left_out))
+    parts = {
+        "Nodes": _listed((node.name, node.doc.partition("\n")[0]) for node in pipeline.nodes),
+        "One run at a time": alone if shared else "",
+        "Parameters that the trigger form cannot show": _listed(missing),
+    }
+    return f"{pipeline.doc}\n\n{_sections(parts)}".strip()
 
 
 def task_doc(task: Task, datasets: Mapping[str, Dataset]) -> str:
     """Return what a task runs, loads and saves, as Markdown."""
-
-    def listed(names: tuple[str, ...]) -> str:
-        return "\n".join(
-            f"- `{name}` ({datasets[name].type}"
-            + (f", `{datasets[name].location}`)" if datasets[name].location else ")")
-            for name in names
-        )
-
     parts = {
         "Fires": f"the project's `{task.hook}` hooks, once a DAG run" if task.hook else "",
         "Nodes": "\n\n".join(f"`{node.name}`\n\n{node.doc}".strip() for node in task.nodes),
-        "Loads": listed(task.inputs),
-        "Saves": listed(task.outputs),
+        "Loads": _listed((name, _description(datasets[name])) for name in task.inputs),
+        "Saves": _listed((name, _description(datasets[name])) for name in task.outputs),
     }
+    return _sections(parts)
+
+
+def _sections(parts: Mapping[str, str]) -> str:
     return "\n\n".join(f"**{title}**\n\n{text}" for title, text in parts.items() if text)
+
+
+def _listed(entries: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"- `{name}`" + (f": {text}" if text else "") for name, text in entries)
+
+
+def _description(dataset: Dataset) -> str:
+    return f"{dataset.type} at `{dataset.location}`" if dataset.location else dataset.type

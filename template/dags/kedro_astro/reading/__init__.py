@@ -1,1 +1,1 @@
-"""A Kedro project read into a structure, in the project's own interpreter: Kedro is imported here."""
+"""A Kedro project read into a structure, in the project's own interpreter."""

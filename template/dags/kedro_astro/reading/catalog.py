@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,25 +28,13 @@ def check_entries(catalog: Mapping[Any, Any]) -> None:
     """
     for name, entry in catalog.items():
         if not isinstance(name, str):
-            raise ConfigurationError(
-                "catalog", f"has an entry {name!r}, which is no text: put it in quotes"
-            )
-        where = f"an entry {name}"
-        while isinstance(entry, Mapping):
-            if not isinstance(kind := entry.get("type"), str):
-                raise ConfigurationError(
-                    "catalog", f"has {where} without a `type`, such as pandas.CSVDataset"
-                )
-            where, entry = f"{where} with a `dataset`", _cached(kind, entry)  # noqa: PLW2901
-
-
-def without_credentials(value: Any) -> Any:
-    """Drop every `credentials` key: one that is not defined here must not stop the reading."""
-    if isinstance(value, Mapping):
-        return {k: without_credentials(v) for k, v in value.items() if k != "credentials"}
-    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
-        return [without_credentials(item) for item in value]
-    return value
+            what = f"has an entry {name!r}, which is no text: put it in quotes"
+            raise ConfigurationError("catalog", what)
+        for part in _saved_through(entry):
+            if not isinstance(part.get("type"), str):
+                where = name if part is entry else f"{name} with a `dataset`"
+                what = f"has an entry {where} without a `type`, such as pandas.CSVDataset"
+                raise ConfigurationError("catalog", what)
 
 
 def dataset_of(name: str, resolver: CatalogConfigResolver, project: Path) -> Dataset:
@@ -58,46 +46,46 @@ def dataset_of(name: str, resolver: CatalogConfigResolver, project: Path) -> Dat
         project: paths below it are shown relative to it.
     """
     config = resolver.resolve_pattern(name)
-    kind = str(config["type"])
+    *_, last = _saved_through(config)
     return Dataset(
-        type=kind,
-        persistent=not _in_memory(config),
+        type=str(config["type"]),
+        persistent=_class(last) not in MEMORY_DATASETS,
         location=_location(config, project),
         versioned=bool(config.get("versioned")),
     )
 
 
-def types_of(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the types in an entry: its own, and that of a dataset which it wraps."""
-    kind, inner = config.get("type"), config.get("dataset")
-    if isinstance(kind, str) and kind:
-        yield kind
-    if inner is not None:
-        yield from types_of(inner if isinstance(inner, Mapping) else {"type": inner})
+def types_of(config: Mapping[str, Any]) -> set[str]:
+    """Return the types in an entry: its own, and that of a dataset which it wraps."""
+    return {str(part["type"]) for part in _wrapped(config) if part.get("type")}
 
 
-def _in_memory(config: Mapping[str, Any]) -> bool:
-    """Whether the data ends with the process. A `CachedDataset` saves through to what it wraps."""
-    kind = str(config["type"])
-    if inner := _cached(kind, config):
-        return _in_memory(inner)
-    return kind.rpartition(".")[2] in MEMORY_DATASETS
+def _wrapped(entry: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield an entry and those that it wraps, from outside in. Each may be no more than a type."""
+    while isinstance(entry, Mapping):
+        yield entry
+        inner = entry.get("dataset")
+        entry = inner if inner is None or isinstance(inner, Mapping) else {"type": inner}
 
 
-def _cached(kind: str, entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the entry that a `CachedDataset` wraps, which may be no more than a type."""
-    inner = entry.get("dataset")
-    if kind.rpartition(".")[2] != "CachedDataset" or inner is None:
-        return None
-    return inner if isinstance(inner, Mapping) else {"type": inner}
+def _saved_through(entry: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield an entry and those that get what it is given: a `CachedDataset` saves through."""
+    for part in _wrapped(entry):
+        yield part
+        if _class(part) != "CachedDataset":
+            return
+
+
+def _class(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("type")).rpartition(".")[2]
 
 
 def _location(config: Mapping[str, Any], project: Path) -> str | None:
     """Return `filepath` or `path` without credentials, relative to the project if it is in it."""
-    path = config.get("filepath") or config.get("path")
-    if not isinstance(path, str):
-        inner = config.get("dataset")
-        return _location(inner, project) if isinstance(inner, Mapping) else None
-    if "://" in path:
-        return re.sub(r"://[^/@]*@", "://", path.partition("?")[0])
-    return relative(Path(path), project)
+    for part in _wrapped(config):
+        path = part.get("filepath") or part.get("path")
+        if isinstance(path, str) and "://" in path:
+            return re.sub(r"://[^/@]*@", "://", path.partition("?")[0])
+        if isinstance(path, str):
+            return relative(Path(path), project)
+    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 from pathlib import Path
+from typing import Any
 
 from kedro_astro.errors import KedroAstroError
 from kedro_astro.project import OWN_REQUIREMENTS, SHIM
@@ -17,7 +18,7 @@ def describe(error: BaseException, project: Path) -> str:
         error: what the project raised.
         project: paths below it are shown relative to it.
     """
-    parts: dict[str, str | None] = {}
+    parts: dict[str, str] = {}
     current: BaseException | None = error
     while current is not None:
         text = current.msg if isinstance(current, SyntaxError) else str(current)
@@ -25,12 +26,9 @@ def describe(error: BaseException, project: Path) -> str:
         what = f"  {text}" if own else f"  {type(current).__name__}: {text}"
         what += _where_libraries_go(what, project)
         parts[what] = parts.get(what) or _place(current, project)
-        current = current.__cause__ or (
-            None if current.__suppress_context__ else current.__context__
-        )
-    return "\n".join(
-        what + (f"\n    in {place}" if place else "") for what, place in reversed(parts.items())
-    )
+        before = None if current.__suppress_context__ else current.__context__
+        current = current.__cause__ or before
+    return "\n".join(what + place for what, place in reversed(parts.items()))
 
 
 def _where_libraries_go(what: str, project: Path) -> str:
@@ -38,8 +36,7 @@ def _where_libraries_go(what: str, project: Path) -> str:
     missing = re.search(r"ModuleNotFoundError: No module named '(\w+)", what)
     if not missing or any(project.glob(f"*/{missing[1]}")):
         return ""
-    own = (project / OWN_REQUIREMENTS).exists()
-    file = OWN_REQUIREMENTS if own else "requirements.txt"
+    file = OWN_REQUIREMENTS if (project / OWN_REQUIREMENTS).exists() else "requirements.txt"
     return f". If that is a library: is it in {file}, and installed?"
 
 
@@ -51,27 +48,25 @@ def describe_skipped(warning: str, project: Path) -> str:
     """
     text, _, trace = warning.partition("Traceback (most recent call last):")
     frames = re.findall(r'File "([^"]+)", line (\d+)', trace)
-    own = (_own_line(filename, int(line), project) for filename, line in reversed(frames))
-    place = next(filter(None, own), None)
     first = " ".join(text.split("\n\n")[0].split())
     last = f"\n    {trace.strip().splitlines()[-1]}" if trace else ""
     last += _where_libraries_go(last, project)
-    return f"  {first}{last}" + (f"\n    in {place}" if place else "")
+    return f"  {first}{last}{_innermost(frames, project)}"
 
 
-def _place(error: BaseException, project: Path) -> str | None:
-    """Return `file:line` of the innermost frame that is the user's own."""
+def _place(error: BaseException, project: Path) -> str:
     if isinstance(error, SyntaxError) and error.filename:
-        frames = [(error.filename, error.lineno)]
-    else:
-        frames = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
-    own = (_own_line(filename, line, project) for filename, line in reversed(frames))
-    return next(filter(None, own), None)
+        return _innermost([(error.filename, error.lineno)], project)
+    trace = traceback.extract_tb(error.__traceback__)
+    return _innermost([(frame.filename, frame.lineno) for frame in trace], project)
 
 
-def _own_line(filename: str, line: int | None, project: Path) -> str | None:
-    path = Path(filename).resolve()
-    if path.is_relative_to(project) and not path.is_relative_to(SHIM):
-        relative = path.relative_to(project)
-        return None if "site-packages" in relative.parts else f"{relative}:{line}"
-    return None
+def _innermost(frames: list[tuple[str, Any]], project: Path) -> str:
+    """Return the line that says `file:line` of the innermost frame that is the user's own."""
+    for filename, line in reversed(frames):
+        path = Path(filename).resolve()
+        if path.is_relative_to(project) and not path.is_relative_to(SHIM):
+            place = path.relative_to(project)
+            if "site-packages" not in place.parts:
+                return f"\n    in {place}:{line}"
+    return ""

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
+import json
+import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kedro_astro.errors import ConfigurationError, MissingEnvironmentError, NoKedroError
-from kedro_astro.planning.plan import dag_id
-from kedro_astro.project import PYTHON, kedro_env, prepare_kedro, relative
-from kedro_astro.reading.catalog import check_entries, dataset_of, types_of, without_credentials
+from kedro_astro.errors import ConfigurationError, InterpreterError, MissingEnvironmentError
+from kedro_astro.project import kedro_env, prepare_kedro, relative, write
+from kedro_astro.reading.catalog import check_entries, dataset_of, types_of
 from kedro_astro.reading.diagnose import describe
-from kedro_astro.reading.libraries import KEDRO, dataset_class, imported, plugins, requirements
-from kedro_astro.reading.parameters import for_form
+from kedro_astro.reading.libraries import KEDRO, dataset_class, imported, installed, plugins
+from kedro_astro.reading.parameters import for_form, plain
 from kedro_astro.reading.registry import registered
-from kedro_astro.settings.check import problems
-from kedro_astro.settings.use import normalise
-from kedro_astro.structure import (
-    RUN_FOLDER,
-    RUN_PARAMETER,
-    Dataset,
-    Pipeline,
-    Structure,
-    is_parameter,
-    nothing,
-    untranscoded,
-)
+from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER, SOURCES, Structure, nothing
+
+LIMIT = 600
+"""Seconds that a reading may take."""
 
 
 def discover(project: Path) -> Structure:
@@ -44,21 +40,45 @@ def discover(project: Path) -> Structure:
         no pipelines.
     """
     if not importlib.util.find_spec("kedro"):
-        return nothing(f"  {NoKedroError(PYTHON, sys.executable)}")
+        return nothing(f"  {InterpreterError(f'Kedro is not installed for {sys.executable}')}")
     prepare_kedro()
+    sources = list(SOURCES)
     try:
-        return _read(project, kedro_env(project))
-    except Exception as error:
-        return nothing(describe(error, project))
+        return _read(project, kedro_env(project), sources)
+    except (Exception, SystemExit) as error:
+        return nothing(describe(error, project), tuple(sources))
 
 
-def _read(project: Path, env: str | None) -> Structure:
+def main(project: str, file: str, fingerprint: str) -> None:
+    """Read a project and write the structure to a file, with the fingerprint that was given.
+
+    It is there whole, or not at all. Be a process of your own: this one is full of the project's
+    code afterwards.
+
+    Args:
+        project: the folder that holds `pyproject.toml`.
+        file: is replaced.
+        fingerprint: of the sources, taken before.
+    """
+    # Modules, nodes and datasets all stay: the collector would go through them again and again.
+    gc.disable()
+    # Nobody waits for an import that hangs.
+    signal.alarm(LIMIT)
+    structure = asdict(discover(Path(project)))
+    content = json.dumps({"fingerprint": fingerprint, "structure": structure})
+    write(Path(file), content.encode())
+
+
+def _read(project: Path, env: str | None, sources: list[str]) -> Structure:
+    """Return the structure; as soon as it is known, what it is read from is in `sources`."""
     from kedro.framework.project import settings, validate_settings
     from kedro.framework.startup import bootstrap_project
     from kedro.io import CatalogConfigResolver, DataCatalog
 
     metadata = bootstrap_project(project)
+    sources[0] = relative(metadata.source_dir, project)
     validate_settings()
+    sources[1] = settings.CONF_SOURCE
     loader = settings.CONFIG_LOADER_CLASS(
         conf_source=str(project / settings.CONF_SOURCE),
         env=env,
@@ -69,73 +89,49 @@ def _read(project: Path, env: str | None) -> Structure:
         # To Kedro a folder that is not there is a section of the configuration that is not there.
         if name and not Path(loader.conf_source, name).is_dir():
             raise MissingEnvironmentError(relative(Path(loader.conf_source, name), project))
-    written = _section(loader, "catalog")
-    catalog = without_credentials(written)
+    catalog = _section(loader, "catalog")
     check_entries(catalog)
     parameters, left_out = for_form(_section(loader, "parameters"))
-    resolver = CatalogConfigResolver(catalog, None, DataCatalog.default_runtime_patterns)
+    # All credentials are there, and empty: one that is not defined here must not stop the reading.
+    credentials: dict[str, Any] = defaultdict(dict, {"": {}})
+    resolver = CatalogConfigResolver(catalog, credentials, DataCatalog.default_runtime_patterns)
     pipelines, broken = registered(project, metadata.package_name)
-    names = {
-        name
-        for pipeline in pipelines
-        for node in pipeline.nodes
-        for name in (*node.inputs, *node.outputs)
-        if not is_parameter(name)
-    }
-    datasets = {name: dataset_of(name, resolver, project) for name in sorted(names)}
-    settings_, wrong = _settings(
-        loader, project, metadata.package_name, pipelines, datasets, bool(broken)
-    )
+    names = {name for pipeline in pipelines for node in pipeline.nodes for name in node.datasets}
+    said, file = _settings(loader, project)
     return Structure(
         package_name=metadata.package_name,
         project_name=metadata.project_name,
         env=env or "",
         pipelines=pipelines,
-        datasets=datasets,
+        datasets={name: dataset_of(name, resolver, project) for name in sorted(names)},
         parameters=parameters,
         left_out=left_out,
-        no_credentials=_no_credentials(written, loader),
+        no_credentials=_no_credentials(catalog, loader),
         libraries=_libraries(metadata.source_dir, names, resolver),
-        settings=settings_,
-        sources=(relative(metadata.source_dir, project), settings.CONF_SOURCE, "pyproject.toml"),
-        problems=(*broken, *wrong),
+        settings=said,
+        settings_file=file,
+        sources=tuple(sources),
+        problems=broken,
     )
 
 
-def _settings(
-    loader: Any,
-    project: Path,
-    package: str,
-    pipelines: Sequence[Pipeline],
-    datasets: Mapping[str, Dataset],
-    some_missing: bool,
-) -> tuple[Mapping[str, Any] | None, list[str]]:
-    """Return what `airflow.yml` says and what is wrong with it.
+def _settings(loader: Any, project: Path) -> tuple[Any, str]:
+    """Return what `airflow.yml` says, as JSON data, and which files say it.
 
     Where kedro-airflow's users keep it: `airflow*` in an environment's folder, or in a folder
     `airflow` there.
     """
     loader.config_patterns.setdefault("airflow", ["airflow*", "airflow/**"])
-    raw = _section(loader, "airflow")
-    if not raw:
-        return {}, []
     folders = [Path(loader.conf_source) / name for name in (loader.base_env, loader.env) if name]
     files = [relative(file, project) for folder in folders for file in folder.glob("airflow*.y*ml")]
-    ids = {pipeline.name: dag_id(package, pipeline.name) for pipeline in pipelines}
-    lasting = {
-        untranscoded(name)
-        for pipeline in pipelines
-        for node in pipeline.nodes
-        for name in node.outputs
-        if datasets[name].persistent and not datasets[name].of_one_run
-    }
-    source = " or ".join(files) or "airflow.yml"
-    # What names a pipeline that could not be read is not wrong.
-    wrong = [] if some_missing else problems(raw, pipelines, source, ids, lasting)
-    return (None if wrong else normalise(raw)), [f"  {text}" for text in wrong]
+    said = _section(loader, "airflow")
+    try:
+        return plain(said), " or ".join(files) or "airflow.yml"
+    except (TypeError, RecursionError) as error:
+        raise ConfigurationError("airflow", "cannot be used") from error
 
 
-def _libraries(source: Path, names: Iterable[str], resolver: Any) -> dict[str, str]:
+def _libraries(source: Path, names: Iterable[str], resolver: Any) -> tuple[str, ...]:
     """Return which third-party modules tasks import: the project's modules that are loaded now say
     so, and the types of its datasets."""
     loaded = [Path(file) for m in [*sys.modules.values()] if (file := getattr(m, "__file__", None))]
@@ -143,7 +139,7 @@ def _libraries(source: Path, names: Iterable[str], resolver: Any) -> dict[str, s
     kinds = {kind for name in names for kind in types_of(resolver.resolve_pattern(name))}
     classes = [found for kind in kinds if (found := dataset_class(kind))]
     written = {name for file in own for name in imported(file.read_bytes())}
-    return requirements([*KEDRO, *plugins(), *classes, *written])
+    return tuple(installed([*KEDRO, *plugins(), *classes, *written]))
 
 
 def _section(loader: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -159,9 +155,8 @@ def _section(loader: Mapping[str, Any], name: str) -> dict[str, Any]:
     except MissingConfigException:
         return {}
     except Exception as error:
-        raise ConfigurationError(
-            name, "cannot be read. Each of its files must be a mapping"
-        ) from error
+        what = "cannot be read. Each of its files must be a mapping"
+        raise ConfigurationError(name, what) from error
 
 
 def _no_credentials(catalog: Mapping[str, Any], loader: Mapping[str, Any]) -> dict[str, str]:
@@ -171,9 +166,6 @@ def _no_credentials(catalog: Mapping[str, Any], loader: Mapping[str, Any]) -> di
     except ConfigurationError:
         # Values that come from an environment which is not this one's: they may be there.
         return {}
-    named = {
-        name: entry.get("credentials")
-        for name, entry in catalog.items()
-        if isinstance(entry, Mapping)
-    }
+    entries = [(name, entry) for name, entry in catalog.items() if isinstance(entry, Mapping)]
+    named = {name: entry.get("credentials") for name, entry in entries}
     return {name: key for name, key in named.items() if isinstance(key, str) and key not in there}

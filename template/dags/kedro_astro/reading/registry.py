@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
+import importlib
 import inspect
 import sys
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,74 +37,56 @@ def registered(project: Path, package: str) -> tuple[tuple[Pipeline, ...], tuple
     if skipped:
         # Kedro went on without the broken folder: the whole is silently a part.
         found.pop("__default__", None)
-    folders = {name: _by_itself(name) for name in _pipeline_folders(package)}
-    for name, pipeline in folders.items():
-        if broken and pipeline is not None:
-            found.setdefault(name, pipeline)
+    folders = _by_themselves(package)
+    if broken:
+        found = {**folders, **found}
     homes = _homes(folders)
     return tuple(
         Pipeline(
             name=name,
             nodes=tuple(_node(node, homes) for node in pipeline.nodes),
             doc=_doc(sys.modules.get(f"{package}.pipelines.{name}")),
-            alone=_same_nodes(folders.get(name), pipeline),
+            alone=name in folders and set(folders[name].nodes) == set(pipeline.nodes),
         )
         for name, pipeline in sorted(found.items())
     ), tuple(broken)
 
 
-def _pipeline_folders(package: str) -> list[str]:
-    """Return the names that Kedro can load one by one: the folders below `pipelines/`."""
-    try:
-        spec = importlib.util.find_spec(f"{package}.pipelines")
-    except ModuleNotFoundError:
-        return []
-    paths = [Path(path) for path in (spec.submodule_search_locations or [])] if spec else []
-    return sorted(
-        folder.name
-        for path in paths
-        for folder in path.iterdir()
-        if folder.is_dir() and not folder.name.startswith((".", "__"))
-    )
-
-
-def _by_itself(name: str) -> Any | None:
-    """Return a pipeline as Kedro loads it when it is asked for nothing else; None if it cannot."""
+def _by_themselves(package: str) -> dict[str, Any]:
+    """Return the pipelines as Kedro loads each when it is asked for nothing else: by the name of
+    its folder below `pipelines/`."""
     from kedro.framework.project import pipelines
 
     # Kedro 1.4 cannot be asked: it loads the whole registry, here and in each task.
     request = getattr(pipelines, "set_requested", lambda pipeline_names: None)
-    try:
-        with warnings.catch_warnings():
+    paths = importlib.import_module(package).__path__
+    folders = {folder for path in paths for folder in Path(path, "pipelines").glob("*")}
+    names = {folder.name for folder in folders if folder.is_dir()}
+    found = {}
+    for name in sorted(name for name in names if not name.startswith((".", "__"))):
+        # Why one cannot be loaded is known already: reading all has failed with the same error.
+        with suppress(Exception), warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
             request([name])
-            return pipelines[name]
-    except Exception:
-        # Why is known already: reading all of them has failed with the same error.
-        return None
-    finally:
-        request(None)
+            if pipelines[name] is not None:
+                found[name] = pipelines[name]
+    request(None)
+    return found
 
 
-def _same_nodes(one: Any | None, other: Any) -> bool:
-    return one is not None and set(one.nodes) == set(other.nodes)
-
-
-def _homes(folders: Mapping[str, Any | None]) -> dict[Any, tuple[str, Any]]:
-    """Return by node the smallest pipeline that Kedro can load by itself and that has it, and the
-    node as it is there: to Kedro nodes with other functions may be the same."""
-    found = [(len(pipeline.nodes), name) for name, pipeline in folders.items() if pipeline]
-    homes: dict[Any, tuple[str, Any]] = {}
-    for _, name in sorted(found):
-        for node in folders[name].nodes:  # type: ignore[union-attr]
-            homes.setdefault(node, (name, node))
+def _homes(folders: Mapping[str, Any]) -> dict[tuple[Any, int], str]:
+    """Return by node and its function, which to Kedro is no part of what a node is, the smallest
+    pipeline that Kedro can load by itself and that has it."""
+    homes: dict[tuple[Any, int], str] = {}
+    for name, pipeline in sorted(folders.items(), key=lambda item: (len(item[1].nodes), item[0])):
+        for node in pipeline.nodes:
+            homes.setdefault((node, id(node.func)), name)
     return homes
 
 
-def _node(node: Any, homes: Mapping[Any, tuple[str, Any]]) -> Node:
-    home, same = homes.get(node, ("", None))
+def _node(node: Any, homes: Mapping[tuple[Any, int], str]) -> Node:
     return Node(
-        home=home if same is not None and same.func is node.func else "",
+        home=homes.get((node, id(node.func)), ""),
         name=node.name,
         inputs=tuple(node.inputs),
         outputs=tuple(node.outputs),
@@ -116,6 +98,4 @@ def _node(node: Any, homes: Mapping[Any, tuple[str, Any]]) -> Node:
 
 def _doc(thing: object) -> str:
     """Return the docstring of a function or module, not that of its type."""
-    if thing is None or isinstance(thing, functools.partial):
-        return ""
     return inspect.getdoc(thing) or "" if hasattr(thing, "__name__") else ""

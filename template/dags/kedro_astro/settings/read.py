@@ -1,148 +1,128 @@
-"""The sections of `airflow.yml`, read by the table of keys; what is wrong is reported."""
+"""An `airflow.yml` and what is wrong with it, in sentences: pydantic finds it, all at once."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection
 from typing import Any
 
-from kedro_astro.settings.keys import IN_DEFAULT, IN_PIPELINE, IN_SELECTION, IN_TASK, KEYS, Key
-from kedro_astro.settings.times import Schedule
-from kedro_astro.settings.values import SCOPED, nearest, shown
-from kedro_astro.structure import Node
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
-WHOLE_PROJECT = "whole_project"
-"""The section of the pipeline `__default__`: Kedro drops sections whose name begins with `_`."""
+from kedro_astro.errors import choice, label, nearest, shown
+from kedro_astro.settings.models import SCOPED, AirflowYml, Default, Section, Selection, Task, said
+from kedro_astro.settings.use import over
 
-RESERVED = ("default", "pipelines", WHOLE_PROJECT)
-
-Sections = Mapping[Any, Any]
-Values = dict[str, Any]
-Report = Callable[[str], None]
+Place = tuple[str, ...]
+"""The keys that lead to a section or a setting."""
 
 
-def read_section(section: object, path: str, keys: Mapping[str, Key], report: Report) -> Values:
-    """Convert a section's values. What is wrong is reported, and None in the result."""
-    values: Values = {}
-    if section is None:
-        return values
-    if not isinstance(section, Mapping):
-        report(f"{path} is {shown(section)}. It must be settings: {', '.join(keys)}.")
-        return values
-    for name, value in section.items():
-        place = f"{path}.{label(name)}"
-        key = keys.get(name) if isinstance(name, str) else None
-        if key is None:
-            report(f"{place} {_not_here(name, keys)}")
-        elif key.name in values:
-            report(f"{place}: {key.name} and {key.alias} are one setting. Keep one of them.")
-        else:
-            values[key.name] = _convert(key, value, place, report)
-    return values
+def read(raw: object, source: str) -> tuple[AirflowYml, list[str]]:
+    """Return what `airflow.yml` says, and a sentence for each thing that is wrong. Never raises.
+
+    Args:
+        raw: the file as JSON data; None if there is none.
+        source: the file to name, such as `conf/base/airflow.yml`.
+
+    Returns:
+        The file without what is wrong; `for_pipeline` refuses the sections that had it.
+    """
+    found: dict[Place, str] = {}
+    rest = {} if raw is None else raw
+    while True:
+        try:
+            file = AirflowYml.model_validate(rest)
+            break
+        except ValidationError as error:
+            wrong = _by_place(error)
+            found |= {place: _sentence(place, details, rest) for place, details in wrong.items()}
+            rest = _without(rest, wrong)
+    for section in ("default", *file.sections()):
+        found |= {(section, key): text for key, text in _wrong_together(file, section).items()}
+    file._wrong.update({place[0] if place else "default": text for place, text in found.items()})
+    return file, [f"{source}: {text}" for text in dict.fromkeys(found.values())]
 
 
-def _convert(key: Key, value: object, place: str, report: Report) -> Any:
-    if value is None:
-        return None
-    try:
-        converted = key.kind.parse(value)
-    except ValueError as error:
-        reason = f"{shown(value)}: {error}" if str(error) else shown(value)
-        end = "" if reason.endswith("?") else "."
-        report(f"{place} is {reason}{end} It must be {key.kind.allowed}.")
-        return None
-    if key.kind is not SCOPED:
-        return converted
-    return {
-        name: read_section(settings, f"{place}.{label(name)}", IN_TASK, report)
-        for name, settings in converted.items()
+def must_be(key: str) -> str:
+    """Return what the value of a key must be: completes "It must be ...". Empty for no key."""
+    field = {**Section.model_fields, **Selection.model_fields}.get(key)
+    return (field and field.title) or ""
+
+
+def _by_place(error: ValidationError) -> dict[Place, ErrorDetails]:
+    """Return the error of each setting: where it may be of several types, the deepest one."""
+    found: dict[Place, ErrorDetails] = {}
+    for details in error.errors(include_url=False):
+        keys = [str(key) for key in details["loc"] if key != "[key]"]
+        place = tuple(keys[: 4 if keys[1:2] and keys[1] in SCOPED else 2])
+        if place not in found or len(details["loc"]) > len(found[place]["loc"]):
+            found[place] = details
+    return found
+
+
+def _without(value: Any, places: Collection[Place], here: Place = ()) -> Any:
+    if here in places:
+        return {}
+    if not isinstance(value, dict) or len(here) == 4:
+        return value
+    inner = {key: (*here, str(key)) for key in value}
+    return {k: _without(value[k], places, at) for k, at in inner.items() if at not in places}
+
+
+def _sentence(place: Place, details: ErrorDetails, value: Any) -> str:
+    """Return what is wrong at a place of the file, whose value is the whole file's."""
+    path = ".".join(map(label, place)) or "the file"
+    if details["type"] == "extra_forbidden" and len(details["loc"]) == len(place):
+        return f"{path} {_not_here(place[-1], _settings_in(place[:-1]))}"
+    for name in place:
+        value = next(item for key, item in value.items() if str(key) == name)
+    must = must_be(place[-1]) if place else "sections, each with settings"
+    if len(place) % 2:
+        must = f"settings: {', '.join(_settings_in(place))}"
+    reason = _reason(details, value)
+    hint = nearest(value, re.findall(r"'(\w+)'", str(details.get("ctx", {}).get("expected"))))
+    return f"{path} is {shown(value)}{reason}. {hint}{hint and ' '}It must be {must}."
+
+
+def _reason(details: ErrorDetails, value: Any) -> str:
+    part = details["input"]
+    if details["type"] == "value_error":
+        return f": {details['ctx']['error']}"
+    if isinstance(part, bool):
+        return ": YAML reads yes, no, on and off as true and false"
+    if details["type"] == "extra_forbidden":
+        return f": {label(details['loc'][-1])} cannot be in it"
+    return "" if part is value else f": {shown(part)} cannot be in it"
+
+
+def _settings_in(section: Place) -> Collection[str]:
+    """Return the settings that a section may have, or that of a node, tag or namespace."""
+    models: dict[str, type[BaseModel]] = {"default": Default, "pipelines": Selection}
+    return (Task if len(section) == 3 else models.get(section[0], Section)).model_fields
+
+
+def _not_here(name: str, known: Collection[str]) -> str:
+    homes: dict[str, type[BaseModel]] = {
+        "the section `pipelines`": Selection,
+        "`default` or a pipeline's section": Default,
+        "a pipeline's section": Section,
     }
+    for home in (home for home, model in homes.items() if name in model.model_fields):
+        return f"cannot stand here. Move it to {home}."
+    return f"is no setting. {choice(name, known)}"
 
 
-def _not_here(name: object, keys: Mapping[str, Key]) -> str:
-    """Return why there is no such setting in a section that has `keys`, and what there is."""
-    if name in IN_SELECTION:
-        return "cannot stand here. Move it to the section `pipelines`."
-    if name in IN_PIPELINE:
-        place = (
-            "`default` or a pipeline's section" if name in IN_DEFAULT else "a pipeline's section"
-        )
-        return f"cannot stand here. Move it to {place}."
-    return f"is no setting. {choice(name, keys)}"
-
-
-def section_of(sections: Sections, pipeline: str) -> str | None:
-    """Return the name of a pipeline's own section, None if another meaning has taken it."""
-    if pipeline == "__default__" and pipeline not in sections:
-        return WHOLE_PROJECT
-    return None if pipeline in RESERVED else pipeline
-
-
-def own_values(sections: Sections, pipeline: str, report: Report) -> Values:
-    name = section_of(sections, pipeline)
-    return read_section(sections.get(name), name, IN_PIPELINE, report) if name else {}
-
-
-def selection(config: object, report: Report = lambda _: None) -> Values:
-    section = config.get("pipelines") if isinstance(config, Mapping) else None
-    return read_section(section, "pipelines", IN_SELECTION, report)
-
-
-def over(default: Values, own: Values) -> Values:
-    """Return the values of a pipeline's own section over the default's."""
-    values = {**default, **own}
-    for key in KEYS:
-        below, above = default.get(key.name), own.get(key.name)
-        if key.kind.merged and below and above:
-            values[key.name] = {**below, **above}
-            if key.kind is SCOPED:
-                values[key.name] |= {n: {**below[n], **above[n]} for n in below.keys() & above}
-    return values
-
-
-def check_together(default: Values, own: Values, section: str | None, report: Report) -> None:
-    """Report values that are right alone and wrong together: Airflow refuses such a DAG."""
-    values = over(default, own)
+def _wrong_together(file: AirflowYml, name: str) -> dict[str, str]:
+    """Return what is right alone and wrong together, by key."""
+    section = file.default if name == "default" else file.sections()[name]
+    values = over(said(file.default), own := said(section))
     start, end = values.get("start_date"), values.get("end_date")
-    schedule, runs = values.get("schedule"), values.get("max_active_runs")
+    found = {}
     if start and end and end < start:
-        keys, text = ("end_date", "start_date"), f"{end} is before {start}. Correct one of them."
-    elif values.get("catchup") and schedule and not start and not waits_for_assets(schedule):
-        keys, text = ("catchup", "schedule"), "with both, Airflow needs a start_date. Add one."
-    elif schedule == "@continuous" and runs != 1:
-        keys, text = (
-            ("schedule", "max_active_runs"),
-            "@continuous needs max_active_runs: 1. Add it.",
-        )
-    else:
-        return
-    path = section if section and own.keys() & {*keys} else "default"
-    report(f"{path}: {' and '.join(keys)}: {text}")
-
-
-def waits_for_assets(schedule: object) -> bool:
-    return isinstance(schedule, Schedule) and schedule.assets is not None
-
-
-def namespaces_of(node: Node) -> list[str]:
-    """Return the namespaces that hold a node: of `a.b`, `a` and `a.b`."""
-    parts = node.namespace.split(".") if node.namespace else []
-    return [".".join(parts[: depth + 1]) for depth in range(len(parts))]
-
-
-def choice(name: object, names: Iterable[str]) -> str:
-    """Return the nearest of the names, and which there are."""
-    names = sorted(names)
-    return f"{nearest(name, names)} Known here: {listed(names) or 'none'}.".strip()
-
-
-def listed(names: Iterable[str]) -> str:
-    names = [label(name) for name in names]
-    more = f" and {len(names) - 40} more" if len(names) > 40 else ""
-    return ", ".join(names[:40]) + more
-
-
-def label(name: object) -> str:
-    """Return a name as it stands in a path, quoted if a path would not be clear with it."""
-    plain = isinstance(name, str) and re.fullmatch(r"[\w.@-]{1,100}", name)
-    return str(name) if plain else shown(name)
+        place = label(name) if own.keys() & {"start_date", "end_date"} else "default"
+        what = f"end_date and start_date: {end} is before {start}. Correct one of them."
+        found["end_date"] = f"{place}: {what}"
+    if section and {"schedule", "schedule_interval"} <= section.model_fields_set:
+        what = "schedule and schedule_interval are one setting. Keep one of them."
+        found["schedule"] = f"{label(name)}: {what}"
+    return found

@@ -1,33 +1,18 @@
-"""What a project's `airflow.yml` says of its DAGs, checked; `settings_keys` has each single key.
+"""What an `airflow.yml` says of one pipeline, and of one task. Pure functions.
 
-The mapping comes from Kedro's configuration loader, with files and environments merged. `discover`
-keeps it in the manifest (`normalise`), and what is wrong with it (`problems`); `dags` reads it at
-every parse. A setting that is null counts as not said, and takes back what `default` says.
+A setting that is null counts as not said, and takes back what `default` says.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from fnmatch import fnmatchcase
 from typing import Any
 
-from kedro_astro.errors import SettingsError
-from kedro_astro.settings.keys import IN_DEFAULT, KEYS
-from kedro_astro.settings.read import (
-    Sections,
-    Values,
-    check_together,
-    namespaces_of,
-    over,
-    own_values,
-    read_section,
-    section_of,
-    selection,
-)
-from kedro_astro.settings.values import DEPTH, shown
+from kedro_astro.errors import SettingsError, shown
+from kedro_astro.settings.models import MERGED, AirflowYml, Dag, Task, said, section_name
 from kedro_astro.structure import Node
 
 
@@ -36,10 +21,11 @@ class Settings:
     """What `airflow.yml` says of one pipeline. What it does not say is not in here.
 
     Attributes:
-        dag: arguments of the Airflow DAG; times are aware, durations timedeltas.
+        dag: arguments of the Airflow DAG; times are aware, durations timedeltas, functions
+            `Callback`s; the schedule a text, `Cron`, `OnAssets` or `Timetable`.
         task: arguments of all its operators.
-        grouping: a grouping's name; or groups written by hand, each a pair of a name, or None,
-            and its nodes, of which the pipeline may lack some if `default` has them; or None.
+        grouping: a grouping's name, or groups as `groups` takes them, of whose nodes the pipeline
+            may lack some if `default` has them; or None.
         dag_id: or None.
         params: the trigger form's fields and their values.
         pipeline_hooks: `task` or `run`: what fires Kedro's before_ and after_pipeline_run once.
@@ -48,7 +34,7 @@ class Settings:
 
     dag: Mapping[str, Any] = field(default_factory=dict)
     task: Mapping[str, Any] = field(default_factory=dict)
-    grouping: str | tuple[tuple[str | None, tuple[str, ...]], ...] | None = None
+    grouping: Any = None
     dag_id: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     pipeline_hooks: str = "task"
@@ -57,31 +43,23 @@ class Settings:
     namespaces: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def normalise(raw: object) -> Values:
-    """Return `raw` as JSON-serializable data, `{}` if it is no mapping. It never raises.
-
-    Dates become ISO texts, and what JSON does not have becomes a text that shows it.
-    """
-    return dict(_plain(raw, 0)) if isinstance(raw, Mapping) else {}
-
-
-def selected(config: object, names: Iterable[str]) -> tuple[str, ...]:
+def selected(file: AirflowYml, names: Iterable[str]) -> tuple[str, ...]:
     """Return the names of the pipelines that become DAGs, in the order of `names`.
 
-    Those that match `include`, which is all of them if it is not there, and not `exclude`. A
-    pattern that `problems` refuses counts as not there.
+    Those that match `include`, which is all of them if it is not there, and not `exclude`.
     """
-    said = selection(config)
-    include = said["include"] if said.get("include") is not None else ["*"]
+    section = said(file.pipelines)
+    include = section.get("include")
+    wanted, unwanted = ["*"] if include is None else include, section.get("exclude") or ()
     return tuple(
         name
         for name in names
-        if any(fnmatchcase(name, pattern) for pattern in include)
-        and not any(fnmatchcase(name, pattern) for pattern in said.get("exclude") or ())
+        if any(fnmatchcase(name, pattern) for pattern in wanted)
+        and not any(fnmatchcase(name, pattern) for pattern in unwanted)
     )
 
 
-def for_pipeline(config: object, name: str) -> Settings:
+def for_pipeline(file: AirflowYml, name: str) -> Settings:
     """Return the settings of the pipeline `name`: its own section over `default`, key by key.
 
     `params` and the settings of nodes, tags and namespaces are added to the default's, name by
@@ -91,18 +69,29 @@ def for_pipeline(config: object, name: str) -> Settings:
         SettingsError: if `default` or the section has problems: a DAG with half of its settings
             could run at the wrong time or in the wrong place.
     """
-    wrong: list[str] = []
-    sections: Sections = config if isinstance(config, Mapping) else {}
-    default = read_section(sections.get("default"), "default", IN_DEFAULT, wrong.append)
-    own = own_values(sections, name, wrong.append)
-    check_together(default, own, section_of(sections, name), wrong.append)
-    if wrong:
-        raise SettingsError(f"airflow.yml, for the pipeline {name}:\n" + "\n".join(wrong))
-    said = {key: value for key, value in over(default, own).items() if value is not None}
-    return Settings(dag=_take(said, "dag"), task=_take(said, "task"), **_take(said, "pipeline"))
+    section = section_name(name)
+    if wrong := file._wrong.get("default") or file._wrong.get(section):
+        raise SettingsError(f"airflow.yml, for the pipeline {name}: {wrong}")
+    merged = over(said(file.default), said(file.sections().get(section)))
+    values = {key: value for key, value in merged.items() if value is not None}
+    dag = {key: values.pop(key) for key in Dag.model_fields if key in values}
+    task = {key: values.pop(key) for key in Task.model_fields if key in values}
+    return Settings(dag, task, **values)
 
 
-def for_task(settings: Settings, nodes: Sequence[Node]) -> Values:
+def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a pipeline's own section over the default's."""
+    merged = {key: _merged(below.get(key), above[key], MERGED.get(key, 0)) for key in above}
+    return {**below, **merged}
+
+
+def _merged(below: Any, above: Any, levels: int) -> Any:
+    if not (levels and isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return {**below, **{key: _merged(below.get(key), above[key], levels - 1) for key in above}}
+
+
+def for_task(settings: Settings, nodes: Sequence[Node]) -> dict[str, Any]:
     """Return the operator's arguments for the task that holds `nodes`.
 
     The pipeline's, then those of the nodes' tags, namespaces (outer before inner) and names, each
@@ -111,63 +100,37 @@ def for_task(settings: Settings, nodes: Sequence[Node]) -> Values:
     Raises:
         SettingsError: if two that count alike, such as two nodes' names, say different things.
     """
-    said: dict[str, dict[int, list[tuple[Node, str, Any]]]] = {}
+    sayings: dict[str, list[tuple[int, str, Any]]] = {}
     for node in nodes:
-        for rank, place, values in _sayings(settings, node):
-            for key, value in values.items():
-                said.setdefault(key, {}).setdefault(rank, []).append((node, place, value))
+        for rank, kind, name in _sections_of(node):
+            for key, value in getattr(settings, kind).get(name, {}).items():
+                who = f"the node {node.name} ({kind}.{name})"
+                sayings.setdefault(key, []).append((rank, who, value))
     arguments = dict(settings.task)
-    for key, ranks in said.items():
-        first, *others = ranks[max(ranks)]
-        arguments[key] = first[2]
-        for other in others:
-            if other[2] != first[2]:
-                raise SettingsError(_disagreement(key, first, other))
+    for key, found in sayings.items():
+        highest = max(rank for rank, _, _ in found)
+        (_, one, value), *others = (saying for saying in found if saying[0] == highest)
+        for _, other, different in others:
+            if different != value:
+                raise SettingsError(
+                    f"airflow.yml says of {key} {shown(value)} for {one} and {shown(different)} "
+                    f"for {other}, which run in one task. Give them the same value, say it for "
+                    "single nodes (`nodes`), or group the nodes apart (`grouping`)."
+                )
+        arguments[key] = value
     return {key: value for key, value in arguments.items() if value is not None}
 
 
-def _sayings(settings: Settings, node: Node) -> Iterator[tuple[int, str, Mapping[str, Any]]]:
-    """Yield what is said of a node: how much it counts, the section, the arguments."""
-    for tag in node.tags:
-        yield 0, f"node_tags.{tag}", settings.node_tags.get(tag, {})
-    for depth, namespace in enumerate(namespaces_of(node), start=1):
-        yield depth, f"namespaces.{namespace}", settings.namespaces.get(namespace, {})
-    yield sys.maxsize, f"nodes.{node.name}", settings.nodes.get(node.name, {})
+def _sections_of(node: Node) -> list[tuple[int, str, str]]:
+    """Return what may say something of a node: how much it counts, the setting, the name in it."""
+    return [
+        *((0, "node_tags", tag) for tag in node.tags),
+        *((depth, "namespaces", name) for depth, name in enumerate(namespaces_of(node), start=1)),
+        (sys.maxsize, "nodes", node.name),
+    ]
 
 
-def _disagreement(key: str, one: tuple[Node, str, Any], two: tuple[Node, str, Any]) -> str:
-    sides = (
-        f"{shown(value)} for the node {node.name} ({place})" for node, place, value in (one, two)
-    )
-    remedy = (
-        f"or say it for the node itself: nodes.{one[0].name}.{key}"
-        if one[0] == two[0]
-        else "or group the nodes apart (`grouping`)"
-    )
-    return (
-        f"airflow.yml says of {key} {' and '.join(sides)}, which run in one task. "
-        f"Give them the same value, {remedy}."
-    )
-
-
-def _plain(value: Any, depth: int) -> Any:
-    if value is None or isinstance(value, str | bool):
-        return value
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Mapping) and depth < 2 * DEPTH:
-        return {
-            name if isinstance(name, str) else shown(name): _plain(item, depth + 1)
-            for name, item in value.items()
-        }
-    if isinstance(value, list | tuple | set) and depth < 2 * DEPTH:
-        items = sorted(value, key=shown) if isinstance(value, set) else value
-        return [_plain(item, depth + 1) for item in items]
-    if isinstance(value, int | float):
-        return value if abs(value) < 2**63 else shown(value)
-    # Not its text, which may hold an address of this process.
-    return f"<{type(value).__name__}>"
-
-
-def _take(values: Values, where: str) -> Values:
-    return {key.name: values[key.name] for key in KEYS if key.where == where and key.name in values}
+def namespaces_of(node: Node) -> list[str]:
+    """Return the namespaces that hold a node: of `a.b`, `a` and `a.b`."""
+    parts = node.namespace.split(".") if node.namespace else []
+    return [".".join(parts[: depth + 1]) for depth in range(len(parts))]

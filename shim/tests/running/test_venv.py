@@ -1,4 +1,4 @@
-"""A task's nodes in an interpreter of the project's own, which has no Airflow."""
+"""The place venv: a task's nodes in an interpreter of the project's own, which has no Airflow."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
-from kedro_astro.airflow.manifest import load
+from kedro_astro.airflow.manifest import read
 from kedro_astro.errors import InterpreterError, SessionError
 from kedro_astro.project import PYTHON
-from kedro_astro.running.child import Child
-from kedro_astro.running.run import Session
+from kedro_astro.running.places import venv
+from kedro_astro.running.session import Session
 from parsing import IN_ORDER, SHIM
 from projects import MakeProject
 
@@ -56,6 +57,10 @@ def unmasked(secret: str) -> None:
     raise AssertionError("there is none")
 
 
+def let_be(end: Callable[[], None]) -> None:
+    """Let the process run as long as it does."""
+
+
 def test_what_it_logs_and_prints_arrives_with_level_and_logger(
     make_project: MakeProject, no_airflow: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -63,7 +68,7 @@ def test_what_it_logs_and_prints_arrives_with_level_and_logger(
     # Another test may have had Kedro configure this process.
     caplog.set_level(logging.INFO, "kedro")
     wanted = session(make_project, TALKS)
-    Child(no_airflow, wanted).run(unmasked)
+    venv(wanted, unmasked, no_airflow, let_be)
     assert total(wanted) == 42
     said = [(r.name, r.levelname, r.getMessage()) for r in caplog.records]
     for line in (
@@ -91,7 +96,7 @@ def test_secrets_are_masked_before_anything_is_said(
         masked.append(secret)
         caplog.clear()
 
-    Child(no_airflow, wanted).run(mask)
+    venv(wanted, mask, no_airflow, let_be)
     assert masked == [SECRET]
     assert ("task.stdout", logging.INFO, "x") in caplog.record_tuples
 
@@ -100,7 +105,7 @@ def test_an_error_is_named_and_its_traceback_logged(
     make_project: MakeProject, no_airflow: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(SessionError, match=r"^ValueError: not that$"):
-        Child(no_airflow, session(make_project, "raise ValueError('not that')")).run(unmasked)
+        venv(session(make_project, "raise ValueError('not that')"), unmasked, no_airflow, let_be)
     (record,) = (r for r in caplog.records if "Traceback" in r.getMessage())
     assert record.levelname == "ERROR"
     assert "in work" in record.getMessage() and record.getMessage().endswith("not that")
@@ -113,13 +118,14 @@ def test_an_error_is_named_and_its_traceback_logged(
         ("os.kill(os.getpid(), 11)", "SIGSEGV"),
         ("os.kill(os.getpid(), 9)", "no memory left"),
         ("sys.exit(0)", "SystemExit: 0"),
+        ("os._exit(0)", "did not run to its end: it ended with status 0"),
     ],
 )
 def test_a_process_that_ends_by_itself(
     make_project: MakeProject, no_airflow: str, body: str, says: str
 ) -> None:
     with pytest.raises(SessionError, match=says):
-        Child(no_airflow, session(make_project, body)).run(unmasked)
+        venv(session(make_project, body), unmasked, no_airflow, let_be)
 
 
 def test_what_a_node_leaves_running_is_not_waited_for(
@@ -127,7 +133,7 @@ def test_what_a_node_leaves_running_is_not_waited_for(
 ) -> None:
     body = "pathlib.Path('pid').write_text(str(subprocess.Popen(['sleep', '600']).pid))"
     wanted = session(make_project, body.replace("'pid'", "__file__ + '.pid'"))
-    Child(no_airflow, wanted).run(unmasked)
+    venv(wanted, unmasked, no_airflow, let_be)
     assert total(wanted) == 42
     (pid,) = Path(wanted.project).rglob("*.pid")
     os.kill(int(pid.read_text()), signal.SIGKILL)
@@ -145,15 +151,16 @@ def started(wanted: Session) -> psutil.Process:
 
 def test_it_ends_when_airflow_kills_the_task(make_project: MakeProject, no_airflow: str) -> None:
     wanted = session(make_project, WAITS)
-    child = Child(no_airflow, wanted)
 
-    def kill() -> None:
+    def kill(end: Callable[[], None]) -> None:
         started(wanted)
-        child.terminate()
+        end()
 
-    threading.Thread(target=kill).start()
+    def on_start(end: Callable[[], None]) -> None:
+        threading.Thread(target=kill, args=[end]).start()
+
     with pytest.raises(SessionError, match="SIGTERM"):
-        child.run(unmasked)
+        venv(wanted, unmasked, no_airflow, on_start)
 
 
 def test_it_ends_when_the_tasks_time_is_over(make_project: MakeProject, no_airflow: str) -> None:
@@ -174,7 +181,7 @@ def test_it_ends_when_the_tasks_time_is_over(make_project: MakeProject, no_airfl
     threading.Thread(target=interrupt).start()
     try:
         with pytest.raises(TimeIsOver):
-            Child(no_airflow, wanted).run(unmasked)
+            venv(wanted, unmasked, no_airflow, let_be)
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert not found[0].is_running()
@@ -184,12 +191,12 @@ def test_it_ends_with_its_parent(make_project: MakeProject, no_airflow: str) -> 
     """However that ends: nobody is left to end it."""
     wanted = session(make_project, WAITS)
     code = (
-        "import json, sys; from kedro_astro.running.child import Child; "
-        "from kedro_astro.running.run import Session; "
-        "Child(sys.argv[1], Session.of(json.loads(sys.argv[2]))).run(print)"
+        "import sys; from kedro_astro.running.places import venv; "
+        "from kedro_astro.running.session import Session; "
+        "venv(Session.from_json(sys.argv[2]), print, sys.argv[1], print)"
     )
     parent = subprocess.Popen(
-        [sys.executable, "-c", code, no_airflow, json.dumps(vars(wanted))],
+        [sys.executable, "-c", code, no_airflow, wanted.to_json()],
         env={**os.environ, "PYTHONPATH": str(SHIM)},
     )
     child = started(wanted)
@@ -224,10 +231,8 @@ def test_an_interpreter_that_is_not_there(
     make_project: MakeProject, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(PYTHON, str(tmp_path / "bin/python"))
-    with pytest.raises(
-        InterpreterError, match=rf"{PYTHON} says .*{tmp_path}.* where there is none"
-    ):
-        load(make_project())
+    with pytest.raises(InterpreterError, match=rf"{PYTHON} says {tmp_path}.* where there is none"):
+        read(make_project())
 
 
 def test_an_interpreter_without_kedro_and_later_with_it(
@@ -240,9 +245,9 @@ def test_an_interpreter_without_kedro_and_later_with_it(
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
     monkeypatch.setenv(PYTHON, str(bare / "bin/python"))
     project = make_project()
-    (problem,) = load(project).problems
+    (problem,) = read(project).problems
     assert f"Kedro is not installed for {bare}/bin/python" in problem and PYTHON in problem
     (packages,) = bare.glob("lib/*/site-packages")
     (there,) = Path(no_airflow).parents[1].glob("lib/*/site-packages/all.pth")
     (packages / "all.pth").write_text(there.read_text())
-    assert load(project).problems == ()
+    assert read(project).problems == ()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kedro.io.core import generate_timestamp
-from kedro_astro.reading.parameters import nested
-from kedro_astro.running.run import folder_of_run, version_of_run
+from kedro_astro.planning.ids import folder_of_run, version_of_run
+from kedro_astro.structure import nested
 
 ZONES = st.timezones() | st.none().map(lambda _: timezone.utc)
 MOMENTS = st.datetimes(

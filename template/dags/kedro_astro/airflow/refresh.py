@@ -1,0 +1,194 @@
+"""A project read anew: one at a time, in a process of its own, and accepted by Airflow."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+from kedro_astro.airflow.manifest import Manifest, fingerprint_of, kept_at, own_python, to_bytes
+from kedro_astro.airflow.verdict import Refusal, judge
+from kedro_astro.errors import CacheError, RefusedDagError, shown
+from kedro_astro.planning.blueprint import Blueprint, blueprints
+from kedro_astro.planning.plan import wrong_settings
+from kedro_astro.project import command, write
+from kedro_astro.settings import must_be
+from kedro_astro.structure import SOURCES, Structure, from_json, nothing
+
+
+def refresh(project: Path, path: Path, patience: float | None) -> Manifest:
+    """Have the project read if it has changed, and return its manifest.
+
+    Where files of the cache cannot be read or written, the last good DAGs stay and `problems` says
+    why.
+
+    Args:
+        project: the folder that holds `pyproject.toml`.
+        path: of the manifest.
+        patience: seconds to wait, forever if None.
+    """
+    end = time.monotonic() + (math.inf if patience is None else patience)
+    problems: tuple[str, ...] = ()
+    try:
+        with path.with_name("lock").open("a+") as lock:
+            if _acquire(lock, project, path, end):
+                # Somebody else may have read the project while we waited.
+                kept = kept_at(path)
+                if kept and kept.fresh(project):
+                    return kept
+                if read := _read(project, path, kept, lock, end):
+                    return _written(path, _accepted(*read, kept, project))
+    except OSError as error:
+        problems = (f"  {CacheError(path, error)}",)
+    last = kept_at(path) or Manifest(to_bytes(nothing("")))
+    last.still_reading, last.problems = not problems, problems or last.problems
+    return last
+
+
+def _written(path: Path, content: bytes) -> Manifest:
+    manifest = Manifest(content)
+    try:
+        write(path, content)
+    except OSError as error:
+        manifest.problems += (f"  {CacheError(path, error)}",)
+    return manifest
+
+
+def compile(project: Path, path: Path) -> Manifest:
+    """Read the project, whatever is known of it already, and write its manifest to a file.
+
+    Args:
+        project: the folder that holds `pyproject.toml`.
+        path: is replaced; with problems it is not written, and not left.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name("lock").open("a+") as lock:
+        structure, fingerprint = _read(project, path, None, lock, math.inf)  # type: ignore[misc]
+    manifest = Manifest(_accepted(structure, fingerprint, None, project))
+    if not manifest.problems:
+        write(path, manifest.content)
+    return manifest
+
+
+def _acquire(lock: IO[str], project: Path, path: Path, end: float) -> bool:
+    """Take the lock that a reading holds, waiting for it until `end`; return whether we have it.
+
+    A reading of what is no longer there, such as of an import that hung and is mended, is ended.
+    """
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+        lock.seek(0)
+        pid, _, of = lock.read().partition(" ")
+        if of and of != fingerprint_of(project, _sources(kept_at(path))):
+            with suppress(ProcessLookupError):
+                os.killpg(int(pid), signal.SIGKILL)
+        time.sleep(0.1)
+
+
+def _sources(kept: Manifest | None) -> tuple[str, ...]:
+    return kept.sources if kept else SOURCES
+
+
+def _read(
+    project: Path, path: Path, kept: Manifest | None, lock: IO[str], end: float
+) -> tuple[Structure, str] | None:
+    """Return the project's structure and the fingerprint of what it is of; None if the process that
+    reads it is still at it at `end`.
+
+    That process holds the lock, and it goes on if we are stopped, as Airflow stops a DAG file that
+    takes too long: the next one to ask finds what it has left.
+    """
+    # Taken before the reading: an edit made meanwhile makes the manifest stale, not wrong.
+    fingerprint = fingerprint_of(project, _sources(kept))
+    file, log = path.with_name("structure.json"), path.with_name("reading.log")
+    if not (structure := _left(file, fingerprint)):
+        python = own_python() or sys.executable
+        with log.open("w") as output:
+            child = subprocess.Popen(
+                command(python, "read", str(project), str(file), fingerprint),
+                cwd=project,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=[lock.fileno()],
+                start_new_session=True,
+            )
+        lock.truncate(0)
+        lock.write(f"{child.pid} {fingerprint}")
+        lock.flush()
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(max(0, end - time.monotonic()))
+        if child.returncode is None:
+            return None
+        structure = _left(file, fingerprint)
+    if not structure:
+        last = "\n    ".join(log.read_text(errors="replace").strip().splitlines()[-3:])
+        what = f"The process that read the project ended with status {child.returncode}."
+        structure = nothing(f"  {what}\n    {last}", _sources(kept))
+    if structure.sources != _sources(kept):
+        fingerprint = fingerprint_of(project, structure.sources)
+    return structure, fingerprint
+
+
+def _left(file: Path, fingerprint: str) -> Structure | None:
+    """Return the structure that a reading has left, if it is of this fingerprint."""
+    try:
+        found = json.loads(file.read_bytes())
+        return from_json(found["structure"]) if found["fingerprint"] == fingerprint else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _accepted(
+    structure: Structure, fingerprint: str, kept: Manifest | None, project: Path
+) -> bytes:
+    """Return the manifest of a structure: of each pipeline the DAG that Airflow takes, or else the
+    last that it took, if need be without its schedule."""
+    wrong = wrong_settings(structure)
+    if wrong:
+        structure = replace(structure, settings=kept.structure().settings if kept else None)
+    made, refused = blueprints(structure)
+    trials = {blueprint["pipeline"]: [blueprint] for blueprint in made}
+    here = {pipeline.name for pipeline in structure.pipelines}
+    for last in kept.blueprints() if kept else ():
+        name = last["pipeline"]
+        if name in trials or name in refused or (structure.problems and name not in here):
+            trials.setdefault(name, []).extend([last, {**last, "schedule": None}])
+    taken: dict[str, Blueprint] = {}
+    while trials:
+        verdicts = judge([tried[0] for tried in trials.values()], project)
+        for name, (blueprint, refusal) in zip(list(trials), verdicts, strict=True):
+            _, *others = trials.pop(name)
+            if blueprint:
+                taken.setdefault(blueprint["dag_id"], blueprint)
+            if refusal:
+                refused.setdefault(name, str(_refusal(name, refusal, structure)))
+            if refusal and others:
+                trials[name] = others
+    problems = [*structure.problems, *(f"  {text}" for text in (*wrong, *refused.values()))]
+    in_order = sorted(taken.values(), key=lambda blueprint: blueprint["pipeline"])
+    return to_bytes(structure, in_order, problems, fingerprint)
+
+
+def _refusal(pipeline: str, why: Refusal, structure: Structure) -> RefusedDagError:
+    said = why["keys"].items()
+    wrong = [f"{key} is {shown(value)}. It must be {must_be(key)}." for key, value in said]
+    return RefusedDagError(pipeline, why["reason"], structure.settings_file, wrong)

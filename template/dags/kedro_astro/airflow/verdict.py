@@ -1,0 +1,177 @@
+"""Airflow's own word on DAGs: built, validated, bagged and serialized, in a fork of this process.
+
+What a user's timetable or a cluster's policy does there (raise, exit, hang, crash) it does in the
+fork.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict
+
+from kedro_astro.airflow.callback import imported
+from kedro_astro.airflow.dags import build_dag
+from kedro_astro.planning.blueprint import Blueprint
+
+EACH = 20.0
+"""Seconds that Airflow may take for one DAG."""
+
+
+class Refusal(TypedDict):
+    """Why Airflow does not take a DAG.
+
+    Attributes:
+        reason: what it raises, in one line.
+        keys: of `airflow.yml`, those without which it would take the DAG, with their values.
+    """
+
+    reason: str
+    keys: dict[str, Any]
+
+
+class Verdict(NamedTuple):
+    """Airflow's word: the DAG as it takes it, or why it does not."""
+
+    blueprint: Blueprint | None
+    refusal: Refusal | None
+
+
+def judge(blueprints: Sequence[Blueprint], project: Path) -> list[Verdict]:
+    """Return each blueprint as Airflow takes it, or why it does not.
+
+    The schedule of one that is taken is no longer a user's timetable, but what Airflow serializes
+    of it: a parse imports none of the user's code.
+
+    Args:
+        blueprints: in any order.
+        project: the folder that holds `pyproject.toml`.
+    """
+    found: list[Verdict] = []
+    while len(found) < len(blueprints):
+        left = blueprints[len(found) :]
+        found += _in_fork(left, project)
+    return found
+
+
+def _in_fork(blueprints: Sequence[Blueprint], project: Path) -> list[Verdict]:
+    """Return the verdicts on the first blueprints, up to one that ends the process or hangs."""
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    child = os.fork()
+    if child == 0:
+        try:
+            for blueprint in blueprints:
+                theirs.send(_judge(blueprint, project))
+        finally:
+            os._exit(0)
+    theirs.close()
+    found: list[Verdict] = []
+    what = f"it takes longer than {EACH:.0f} seconds"
+    try:
+        while len(found) < len(blueprints) and ours.poll(EACH):
+            found.append(ours.recv())
+    except EOFError:
+        what = "it ends the process"
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    if len(found) < len(blueprints):
+        said = {"schedule": blueprints[len(found)]["schedule"]}
+        found.append(Verdict(None, Refusal(reason=what, keys=said)))
+    return found
+
+
+def _judge(blueprint: Blueprint, project: Path) -> Verdict:
+    try:
+        return Verdict(_taken(blueprint, project), None)
+    except BaseException as error:
+        reason = _in_words(error)
+    keys = {}
+    for key, value in _said(blueprint).items():
+        try:
+            _taken(_without(blueprint, key), project)
+            keys[key] = value
+        except BaseException:
+            continue
+    return Verdict(None, Refusal(reason=reason, keys=keys))
+
+
+def _taken(blueprint: Blueprint, project: Path) -> Blueprint:
+    """Return the blueprint, with its schedule as a parse can have it.
+
+    Raises:
+        BaseException: whatever Airflow has against the DAG, or the user's timetable does.
+    """
+    schedule = blueprint["schedule"]
+    if isinstance(schedule, Mapping) and not {"assets", "encoded"} & schedule.keys():
+        blueprint = {**blueprint, "schedule": {"encoded": _encoded(schedule, blueprint, project)}}
+    dag = build_dag(blueprint, project)
+    dag.validate()  # type: ignore[no-untyped-call]
+    _bag(dag)
+    json.dumps(_serialized(dag))
+    return blueprint
+
+
+def _encoded(schedule: Mapping[str, Any], blueprint: Blueprint, project: Path) -> Any:
+    """Return what Airflow serializes of a timetable that `airflow.yml` names or describes."""
+    if "cron" in schedule:
+        from airflow.timetables.trigger import CronTriggerTimetable
+
+        timetable = CronTriggerTimetable(schedule["cron"], timezone=schedule["timezone"])
+    else:
+        source = str(project / blueprint["source"])
+        found = imported(schedule["timetable"], source, "timetable")
+        timetable = found(**schedule["arguments"]) if callable(found) else found
+    from airflow.serialization.serialized_objects import (  # type: ignore[attr-defined]
+        encode_timetable,
+    )
+
+    return encode_timetable(timetable)
+
+
+def _bag(dag: Any) -> None:
+    """Look for cycles, template files and the cluster's policies, as Airflow does."""
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+
+        DagBag(os.devnull, collect_dags=False).bag_dag(dag)
+    except ImportError:  # Airflow 2
+        from airflow.models.dagbag import DagBag as DagBag2
+
+        DagBag2(os.devnull, collect_dags=False).bag_dag(dag, root_dag=dag)
+
+
+def _serialized(dag: Any) -> Any:
+    from airflow.serialization import serialized_objects
+
+    module: Any = serialized_objects
+    kind = getattr(module, "DagSerialization", None) or module.SerializedDAG  # Airflow 2
+    return kind.to_dict(dag)
+
+
+def _said(blueprint: Blueprint) -> dict[str, Any]:
+    """Return the settings that a DAG is made with, those of its tasks as well, and their values."""
+    given = [*(task["arguments"] for task in blueprint["tasks"]), blueprint["arguments"]]
+    said = {key: value for arguments in given for key, (_, value) in arguments.items()}
+    return {"schedule": blueprint["schedule"], "params": [*blueprint["fields"]], **said}
+
+
+def _without(blueprint: Blueprint, key: str) -> Blueprint:
+    """Return the blueprint as it would be if `airflow.yml` did not say `key`."""
+
+    def rest(part: Blueprint) -> Blueprint:
+        return {**part, "arguments": {k: v for k, v in part["arguments"].items() if k != key}}
+
+    nothing: dict[str, Blueprint] = {"schedule": {"schedule": None}, "params": {"fields": {}}}
+    others = nothing.get(key, {})
+    return rest({**blueprint, **others, "tasks": [rest(task) for task in blueprint["tasks"]]})
+
+
+def _in_words(error: BaseException) -> str:
+    said = " ".join(str(error).split())
+    known = isinstance(error, ValueError) or "Airflow" in type(error).__name__
+    return said if known and said else f"{type(error).__name__}: {said}".rstrip(": ")

@@ -1,0 +1,114 @@
+"""How a process that runs a session says what Airflow must know, among what its nodes print.
+
+A record is JSON behind a record separator, on a line of standard output (RFC 7464). All else there
+is what the nodes print. A pipe brings that as well as a container's log does: all that is asked for
+are its lines. Three kinds of record:
+
+- `{"name", "levelno", ..., "msg"}`: something was logged; see `LOGGED`.
+- `{"mask"}`: a secret of the project. Only said where nobody else can read it.
+- `{"ended", "traceback"}`: how the session ended: an error, or an empty text if all went well.
+
+Nothing but the standard library is imported, so that either interpreter can.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+SEPARATOR = "\x1e"
+
+LOGGED = "name levelno levelname created pathname filename module lineno funcName".split()
+"""What a log record keeps on its way, besides its text: who said it, when and where."""
+
+
+class Speaker(logging.Handler):
+    """Says records on what is standard output now, whatever the nodes make of that later.
+
+    All that is logged or warned of is said from now on, and what is printed goes out line by line.
+
+    Args:
+        level: the least of what is logged.
+    """
+
+    def __init__(self, level: int) -> None:
+        super().__init__()
+        self._fd = os.dup(1)
+        logging.basicConfig(level=level, handlers=[self], force=True)
+        logging.captureWarnings(True)
+        # basicConfig has set another: the bare message, and the traceback if there is one.
+        self.setFormatter(None)
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say what is logged."""
+        try:
+            self.say(**{name: getattr(record, name) for name in LOGGED}, msg=self.format(record))
+        except Exception:
+            # A message that does not go with its arguments must not fail the node that logs it.
+            self.handleError(record)
+
+    def say(self, **record: object) -> None:
+        """Say a record in one piece: threads and forked processes write there, too."""
+        write(self._fd, f"{SEPARATOR}{json.dumps(record, default=str)}\n".encode())
+
+
+class Listener:
+    """Logs what a process with a `Speaker` writes, as if this one had done all of it.
+
+    What is printed has the logger and level that Airflow gives to what its own tasks print.
+
+    Args:
+        mask: is called with each secret of the project, before any line that may hold it.
+
+    Attributes:
+        ended: the error that ended the session; empty if all went well, None while nothing is said.
+    """
+
+    def __init__(self, mask: Callable[[str], None]) -> None:
+        self._mask = mask
+        self.ended: str | None = None
+
+    def out(self, line: str) -> None:
+        """Take a line of standard output, without its end.
+
+        Lines end with a newline and nothing else: `str.splitlines` takes a separator for an end.
+        """
+        # Before a record there may be what was printed without an end of line.
+        printed, *records = line.split(SEPARATOR)
+        if printed or not records:
+            logging.getLogger("task.stdout").info(printed)
+        for text in records:
+            self._record(text)
+
+    def err(self, line: str) -> None:
+        """Take a line of standard error, without its end."""
+        logging.getLogger("task.stderr").error(line)
+
+    def _record(self, text: str) -> None:
+        try:
+            record = json.loads(text)
+        except ValueError:
+            record = None
+        match record:
+            case {"mask": str(secret)}:
+                self._mask(secret)
+            case {"ended": str(error), "traceback": str(traceback)}:
+                self.ended = error
+                if error:
+                    logging.getLogger(__name__).error(traceback)
+            case {"name": str(name), "levelno": int(level), "msg": str()}:
+                if (logger := logging.getLogger(name)).isEnabledFor(level):
+                    logger.handle(logging.makeLogRecord(record))
+            case _:
+                # A node's own, or a long record that another process wrote into.
+                logging.getLogger("task.stdout").info(text)
+
+
+def write(fd: int, data: bytes) -> None:
+    """Write all of it, at once where the system does."""
+    while data:
+        data = data[os.write(fd, data) :]

@@ -1,0 +1,314 @@
+"""What `airflow.yml` may say: a type for each kind of value, a model for each kind of section.
+
+A field's description completes "it says ...", the title of its type "it must be ...": the
+reference, the JSON schema and what is said of a wrong file are made of them. Every setting may be
+null. Dates and durations become Airflow's; all else stays as it is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import datetime, timedelta, timezone
+from typing import Annotated, Any, Literal, TypeAlias, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    PrivateAttr,
+    Tag,
+)
+from pydantic.json_schema import GenerateJsonSchema
+from typing_extensions import TypeAliasType
+
+LARGEST = 2**31 - 1
+"""The largest whole number that Airflow's database holds."""
+
+YEAR = 365 * 24 * 60
+"""In minutes."""
+
+WITH_UNIT = r"^[0-9]+(\.[0-9]+)? ?[smhd]$"
+ABOVE_0 = r"^([0-9]*[1-9][0-9]*(\.[0-9]+)?|[0-9]+\.[0-9]*[1-9][0-9]*) ?[smhd]$"
+
+ISO = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{3}([0-9]{3})?)?)?([+-][0-9]{2}:[0-9]{2}|[Zz])?)?$"
+)
+"""Only forms that every supported Python reads alike: Kedro's and Airflow's may differ."""
+
+GroupingName: TypeAlias = Literal["memory", "node", "namespace", "tag", "pipeline"]
+GROUPINGS: tuple[str, ...] = get_args(GroupingName)
+
+
+class Model(BaseModel):
+    """A mapping without any key that is not known, and with values as YAML has them."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Callback(str):
+    """The dotted path of a function that Airflow is to call."""
+
+
+def _duration(value: float | str) -> timedelta:
+    if isinstance(value, str):
+        value = float(value[:-1]) * {"s": 1 / 60, "m": 1, "h": 60, "d": 24 * 60}[value[-1]]
+    if value > YEAR:
+        raise ValueError("it is more than a year")
+    return timedelta(minutes=value)
+
+
+def _date(value: str | list[Any]) -> datetime:
+    iso = value if isinstance(value, str) else datetime(*value).isoformat()
+    moment = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", iso))
+    if not 1970 <= moment.year < 3000:
+        raise ValueError("its year is not between 1970 and 2999")
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def groups(grouping: Any) -> list[tuple[str | None, list[str]]]:
+    """Return groups that are written by hand: the id, or None, and the nodes of each."""
+    if isinstance(grouping, dict):
+        return list(grouping.items())
+    return [(None, nodes) for nodes in grouping] if isinstance(grouping, list) else []
+
+
+def _each_once(grouping: Any) -> Any:
+    nodes = Counter(node for _, group in groups(grouping) for node in group)
+    if twice := [node for node, times in nodes.items() if times > 1]:
+        raise ValueError(f"the node {twice[0][:70]!r} is in it {nodes[twice[0]]} times")
+    return grouping
+
+
+def _kind_of_schedule(value: Any) -> str:
+    kinds = ("cron", "assets", "timetable") if isinstance(value, dict) else ()
+    return next((kind for kind in kinds if kind in value), "text")
+
+
+_Text = Annotated[str, Field(pattern=r"\S", max_length=2000)]
+_Path = Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)+$", max_length=2000)]
+_Minutes = Annotated[float, Field(ge=0, le=YEAR)]
+_Json = dict[str, JsonValue]
+_List = Field(min_length=1)
+
+Text = Annotated[_Text | None, Field(title="text of at most 2000 characters")]
+Texts = Annotated[list[_Text] | None, Field(title="a list of texts")]
+_Tag = Annotated[_Text, Field(max_length=100)]
+Tags = Annotated[list[_Tag] | None, Field(title="a list of texts of at most 100 characters")]
+Addresses = Annotated[_Text | list[_Text] | None, Field(title="an address or a list of addresses")]
+_Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,250}$")]
+Id = Annotated[_Id | None, Field(title="letters, digits, dashes, dots, underscores, at most 250")]
+Flag = Annotated[bool | None, Field(title="true or false")]
+Whole = Annotated[int | None, Field(ge=-LARGEST, le=LARGEST, title="a whole number")]
+Count = Annotated[int | None, Field(ge=0, le=LARGEST, title="a whole number, 0 or more")]
+Positive = Annotated[int | None, Field(ge=1, le=LARGEST, title="a whole number, 1 or more")]
+_Factor = Annotated[float, Field(ge=1, le=100)]
+Backoff = Annotated[
+    bool | Literal[0] | _Factor | None, Field(title="true, false, 0, or a number from 1 to 100")
+]
+MINUTES = 'minutes, or text such as "30s", "5m", "1h" or "1d"; at most a year'
+_Duration = Annotated[
+    _Minutes | Annotated[str, Field(pattern=WITH_UNIT)], AfterValidator(_duration)
+]
+Duration = Annotated[_Duration | None, Field(title=MINUTES)]
+_More = Annotated[_Minutes, Field(gt=0)] | Annotated[str, Field(pattern=ABOVE_0)]
+_Timeout = Annotated[_More, AfterValidator(_duration)]
+Timeout = Annotated[_Timeout | None, Field(title=f"more than 0: {MINUTES}")]
+_Number = Annotated[int, Field(ge=0, le=999_999)]
+_Numbers = Annotated[list[_Number], Field(min_length=3, max_length=7)]
+_Date = Annotated[Annotated[str, Field(pattern=ISO)] | _Numbers, AfterValidator(_date)]
+DATE = (
+    'a date such as 2024-01-31, "2024-01-31T06:00:00+02:00" or [2024, 1, 31], '
+    "in UTC if it has no offset"
+)
+Date = Annotated[_Date | None, Field(title=DATE)]
+_Function = Annotated[_Path, AfterValidator(Callback)]
+Function = Annotated[_Function | None, Field(title="a path such as package.module.function")]
+Values = Annotated[_Json | None, Field(title="a mapping of names to values that JSON has")]
+Hooks = Annotated[Literal["task", "run"] | None, Field(title="task or run")]
+
+_Group = Annotated[list[_Text], _List]
+# In a schema the pattern of the ids alone would let any other name pass.
+_Named = Field(min_length=1, json_schema_extra={"additionalProperties": False})
+_Groups = Annotated[list[_Group], _List] | Annotated[dict[_Id, _Group], _Named]
+_Grouping = Annotated[GroupingName | _Groups, AfterValidator(_each_once)]
+GROUPING = f"{', '.join(GROUPINGS)}, a list of lists of nodes, or a mapping of ids to such lists"
+Grouping = Annotated[_Grouping | None, Field(title=GROUPING)]
+
+Assets = TypeAliasType(
+    "Assets",
+    "_Text | Annotated[list[Assets], _List]"
+    " | Annotated[dict[Literal['all', 'any'], Assets], Field(min_length=1, max_length=1)]",
+)
+"""Datasets of the project and URIs: one, or all of a list, or `{any: [...]}`, `{all: [...]}`."""
+
+
+class Cron(Model):
+    """A cron expression, read in a time zone; UTC if it has none."""
+
+    cron: _Text
+    timezone: _Text | None = None
+
+
+class OnAssets(Model):
+    """A run starts when assets were updated."""
+
+    assets: Assets
+
+
+class Timetable(Model):
+    """An Airflow timetable, or what makes one of the arguments."""
+
+    timetable: _Path
+    arguments: _Json | None = None
+
+
+# kedro-airflow writes null as "None".
+_Expression = Annotated[_Text, AfterValidator(lambda said: None if said == "None" else said)]
+_Schedule = Annotated[
+    Annotated[_Expression, Tag("text")]
+    | Annotated[Cron, Tag("cron")]
+    | Annotated[OnAssets, Tag("assets")]
+    | Annotated[Timetable, Tag("timetable")],
+    Discriminator(_kind_of_schedule),
+]
+SCHEDULE = (
+    'a cron expression such as "0 6 * * 1", a preset such as @daily, or null; or a mapping: '
+    "{cron: ..., timezone: ...}, {assets: [...]}, {timetable: package.module.name, arguments: ...}"
+)
+Schedule = Annotated[_Schedule | None, Field(title=SCHEDULE)]
+
+
+WHOLE_PROJECT = "whole_project"
+"""The section of `__default__`: Kedro drops sections whose name begins with `_`."""
+
+MERGED = {"params": 1, "nodes": 2, "node_tags": 2, "namespaces": 2}
+"""What a pipeline's section adds to `default` name by name, and how many levels of names it has."""
+
+SCOPED = ("nodes", "node_tags", "namespaces")
+
+
+def _says(meaning: str) -> Any:
+    return Field(None, description=meaning)
+
+
+class Task(Model):
+    """Arguments of an operator."""
+
+    owner: Text = _says("who looks after the tasks")
+    depends_on_past: Flag = _says("whether a task waits for its own success in the last run")
+    email: Addresses = _says("whom to write to")
+    email_on_failure: Flag = _says("whether to write when a task fails")
+    email_on_retry: Flag = _says("whether to write when a task is tried again")
+    retries: Count = _says("how often a task that failed is tried again")
+    retry_delay: Duration = _says("how long to wait before that")
+    retry_exponential_backoff: Backoff = _says("what the delay is multiplied by each time; true: 2")
+    max_retry_delay: Timeout = _says("the longest that the delay may grow to")
+    execution_timeout: Timeout = _says("when a task that still goes on fails")
+    pool: Text = _says("the Airflow pool that the tasks take slots of")
+    pool_slots: Positive = _says("how many slots a task takes")
+    queue: Text = _says("the queue that a Celery executor's workers listen to")
+    priority_weight: Whole = _says("which task goes first when slots are short: the larger")
+    executor_config: Values = _says("what the executor takes for a task")
+    on_execute_callback: Function = _says("the function to call before a task runs")
+    on_success_callback: Function = _says("the function to call when a task succeeded")
+    on_retry_callback: Function = _says("the function to call when a task is tried again")
+    on_failure_callback: Function = _says("the function to call when a task failed")
+
+
+class Dag(Model):
+    """Arguments of a DAG."""
+
+    description: Text = _says("the line under the DAG's name")
+    tags: Tags = _says("labels to find the DAG by")
+    schedule: Schedule = _says("when a run starts by itself")
+    schedule_interval: Schedule = _says("the same, by the name that kedro-airflow has for it")
+    start_date: Date = _says("no run is for an earlier time; the schedule is read in its offset")
+    end_date: Date = _says("no scheduled run is for a later time")
+    catchup: Flag = _says("whether the runs since start_date are made up for")
+    max_active_runs: Positive = _says("how many runs of the DAG there may be at once")
+    max_active_tasks: Positive = _says("how many tasks of a run there may be at once")
+    dagrun_timeout: Timeout = _says("when a run that still goes on fails")
+
+
+_ByName = dict[str, Task | None] | None
+ByName = Annotated[_ByName, Field(title="a mapping of names to settings of a task")]
+
+
+class Default(Dag, Task):
+    """Settings of all pipelines."""
+
+    params: Values = _says("the trigger form's fields and their values")
+    grouping: Grouping = _says("which nodes share a task")
+    pipeline_hooks: Hooks = _says(
+        "whether Kedro's before_pipeline_run and after_pipeline_run fire in each task, or once a "
+        "DAG run in two tasks of their own"
+    )
+    nodes: ByName = _says("settings of the tasks that hold a node")
+    node_tags: ByName = _says("settings of the tasks that hold a node with a Kedro tag")
+    namespaces: ByName = _says("settings of the tasks that hold a node in or below a namespace")
+
+
+class Section(Default):
+    """Settings of one pipeline, over those of all."""
+
+    dag_id: Id = _says("the DAG's id")
+
+
+class Selection(Model):
+    """Which pipelines become DAGs."""
+
+    include: Texts = _says("shell patterns: the pipelines that become DAGs")
+    exclude: Texts = _says("shell patterns: the pipelines that do not, even so")
+
+
+class AirflowYml(BaseModel):
+    """What Airflow does with a Kedro project's pipelines: a section for each, by its name."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    __pydantic_extra__: dict[str, Section | None] = Field(init=False)
+    default: Default | None = _says("settings of all pipelines")
+    whole_project: Section | None = _says("settings of the pipeline __default__")
+    pipelines: Selection | None = _says("which pipelines become DAGs")
+
+    _wrong: dict[str, str] = PrivateAttr(default_factory=dict)  # by section; see `for_pipeline`
+
+    def sections(self) -> dict[str, Section | None]:
+        """Return the pipelines' own sections by their names in the file, see `section_name`."""
+        return {WHOLE_PROJECT: self.whole_project, **(self.__pydantic_extra__ or {})}
+
+
+def section_name(pipeline: str) -> str:
+    """Return the name of a pipeline's own section."""
+    return WHOLE_PROJECT if pipeline == "__default__" else pipeline
+
+
+def said(section: Model | None) -> dict[str, Any]:
+    """Return what a section says: values by key, null as None."""
+    if section is None:
+        return {}
+    there = section.model_fields_set
+    values = {key: getattr(section, key) for key in type(section).model_fields if key in there}
+    for key in SCOPED:
+        if values.get(key):
+            values[key] = {name: said(task) for name, task in values[key].items()}
+    if "schedule_interval" in values:
+        values["schedule"] = values.pop("schedule_interval")
+    return values
+
+
+class _Schema(GenerateJsonSchema):
+    """Without defaults: an editor would offer null for each setting."""
+
+    def default_schema(self, schema: Any) -> dict[str, Any]:
+        return self.generate_inner(schema["schema"])
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of the whole file, for editors."""
+    dialect = {"$schema": _Schema.schema_dialect}
+    return dialect | AirflowYml.model_json_schema(schema_generator=_Schema)
