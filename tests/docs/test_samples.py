@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import sys
 from pathlib import Path
 
 import yaml
-from kedro_astro.structure import Structure, to_json
+from kedro_astro.structure import Structure
 from pages import BLOCKS, Block, put
 from scaffold import succeed
 
@@ -41,7 +42,7 @@ def test_airflow_takes_the_settings_that_are_shown(
         if block.language == "python" and block.file:
             put(block, project)
     (tmp_path / "samples.json").write_text(
-        json.dumps([(str(block), to_json(structure)) for block, structure in samples])
+        json.dumps([(str(block), dataclasses.asdict(structure)) for block, structure in samples])
     )
     env = {"AIRFLOW_HOME": str(tmp_path / "airflow"), "PYTHONPATH": str(project / "dags")}
     command = [

@@ -117,7 +117,7 @@ def test_check_finds_files_that_nobody_put_there(make_project: MakeProject, kedr
     project = make_project({"conf/base/catalog.yml": CATALOG.replace("data/raw", "data/rwa")})
     done = kedro_astro(project, "check")
     assert done.exit_code == 0  # Data need not be where a check is run, in CI for example.
-    assert "warning: nothing is at data/rwa.json, where node first looks for raw" in done.output
+    assert "warning: nothing is at data/rwa.json, where raw should be" in done.output
 
 
 def test_check_shows_parameters_that_no_form_can_hold(

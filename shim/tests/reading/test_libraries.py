@@ -20,6 +20,8 @@ from projects import CATALOG, SALES, MakeProject
         ("from . import a\nfrom .a import b\nfrom ..c import d", set()),
         ("def node(x):\n    import a\n    return a.f(x)", {"a"}),
         ("try:\n    import a\nexcept ImportError:\n    from b import c", {"a", "b", "b.c"}),
+        ("if TYPE_CHECKING:\n    import a\nelse:\n    import b", {"b"}),
+        ("if typing.TYPE_CHECKING:\n    import a", set()),
         ("# -*- coding: latin-1 -*-\nimport a  # é".encode("latin-1"), {"a"}),
     ],
 )

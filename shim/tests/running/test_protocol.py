@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -121,26 +122,38 @@ def test_what_the_projects_hooks_bring_is_masked_too(
     assert masked == [SECRET, OTHER]
 
 
-@pytest.mark.parametrize("private", [True, False])
-def test_a_secret_is_said_to_nobody_but_the_worker(
-    make_project: MakeProject, no_airflow: str, private: bool
-) -> None:
-    """A container's log keeps what is written."""
-    wanted = session(make_project, **CREDENTIALS)
+def written(command: list[str], wanted: Session) -> str:
+    """Return what a session's process writes to standard output."""
     with subprocess.Popen(
-        command(no_airflow, "run", "20", *(["private"] if private else [])),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin and process.stdout
         process.stdin.write(wanted.to_json() + "\n")
         process.stdin.flush()
         # The process ends while its standard input is still open.
-        said = process.stdout.read()
-        assert process.wait() == 0
+        return process.stdout.read()
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_a_secret_is_said_to_nobody_but_the_worker(
+    make_project: MakeProject, no_airflow: str, private: bool
+) -> None:
+    """A container's log keeps what is written."""
+    run = command(no_airflow, "run", "20", *(["private"] if private else []))
+    said = written(run, session(make_project, **CREDENTIALS))
     assert (SECRET in said) == private
     assert json.loads(said.split(SEPARATOR)[-1]) == {"ended": "", "traceback": ""}
+
+
+def test_what_is_installed_beside_airflow_stays_there(
+    make_project: MakeProject, no_airflow: str, tmp_path: Path
+) -> None:
+    """The package comes from Airflow's interpreter, all else from the project's own."""
+    packages = tmp_path / "lib/site-packages"
+    installed = shutil.copytree(SHIM, packages / "kedro_astro")
+    (packages / "kedro.py").write_text("raise SystemExit('not this one')")
+    said = written([no_airflow, str(installed), "run", "20"], session(make_project))
+    assert json.loads(said.split(SEPARATOR)[-1])["ended"] == ""
 
 
 def test_what_was_cut_off_is_shown_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
@@ -178,18 +191,3 @@ def test_a_run_imports_nothing_of_the_command_line(make_project: MakeProject) ->
     ours = [name for name in done.stdout.split() if name.startswith("kedro_astro.")]
     rooms = ("running", "structure", "errors", "project")
     assert all(name.split(".")[1] in rooms for name in ours)
-
-
-@pytest.mark.parametrize(
-    ("folder", "words"),
-    [
-        ("lib/python3.11/site-packages/kedro_astro", ["-m", "kedro_astro"]),
-        ("shop/dags/kedro_astro", ["shop/dags/kedro_astro"]),
-    ],
-)
-def test_the_package_is_run_where_it_lies(
-    monkeypatch: pytest.MonkeyPatch, folder: str, words: list[str]
-) -> None:
-    """Beside an Airflow that it is installed with it would bring all of that with it."""
-    monkeypatch.setattr("kedro_astro.project.SHIM", Path(folder))
-    assert command("python", "run", "20") == ["python", *words, "run", "20"]

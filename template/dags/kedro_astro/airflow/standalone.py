@@ -88,7 +88,7 @@ class Airflow:
 
     def _get(self, path: str) -> Any:
         # Proxies of the environment are for other hosts than this one.
-        with httpx.Client(base_url=self.url, timeout=30, trust_env=False, verify=False) as http:
+        with httpx.Client(base_url=self.url, timeout=30, trust_env=False) as http:
             try:
                 token = http.get("/auth/token").raise_for_status().json()["access_token"]
                 found = http.get(path, headers={"Authorization": f"Bearer {token}"})

@@ -19,13 +19,20 @@ INSTALLED = {"site-packages", "dist-packages"}
 def imported(source: str | bytes) -> set[str]:
     """Return the absolute names that a Python file imports, wherever in it: nodes import lazily.
 
-    `from x import y` gives `x` and `x.y`, which need not be a module.
+    `from x import y` gives `x` and `x.y`, which need not be a module. What is imported only for
+    type checkers is left out.
 
     Raises:
         SyntaxError: if it is no Python.
     """
     names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    nodes: list[ast.AST] = [ast.parse(source)]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            nodes += node.orelse
+            continue
+        nodes += ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -130,7 +130,7 @@ def main(level: str, output: str = "") -> None:
     threading.Thread(target=lambda: received.read() or os._exit(1), daemon=True).start()
     speaker = Speaker(int(level))
     try:
-        run(session, lambda secret: speaker.say(mask=secret) if output == "private" else None)
+        run(session, lambda found: speaker.say(mask=found) if output == "private" else None)
     except BaseException as error:
         what = f"{type(error).__name__}: {error}"
         speaker.say(ended=what, traceback=traceback.format_exc().strip())
