@@ -8,20 +8,26 @@ UV = $(or $(shell command -v uv),.uv/bin/uv)
 LOCK = $(UV) pip compile --quiet --universal --upgrade --no-annotate --no-header --python-version 3.10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-oldest bench lint size lock docs setup clean
+.PHONY: help demo test test-fast test-airflow test-images test-oldest bench lint size lock docs setup clean
 
 help:  ## say what there is
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 demo: setup  ## scaffold a project into build/demo and run it on a real Airflow; KEEP=1 leaves the UI up
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
 
 test: test-fast test-oldest  ## lint, types and all tests
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "slow and not ($(ALONE))"
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "$(ALONE)"
+	$(MAKE) --jobs 2 test-airflow test-images
 
 test-fast: lint  ## the tests that need no Airflow running, no Docker, no browser and little time
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not (slow or $(ALONE))"
+
+test-airflow: setup  ## the tests that start an Airflow of their own; much of their time is waiting
+	$(BIN)/python -m pytest -m "e2e"
+
+test-images: setup  ## the tests that need Docker or a browser; they can run beside those
+	$(BIN)/python -m pytest -m "docker or browser"
 
 test-oldest: setup  ## the shim's tests on the oldest Airflow and Kedro that it runs on
 	@$(PYTHON) tools/bootstrap.py oldest

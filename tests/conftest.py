@@ -6,18 +6,6 @@ from pathlib import Path
 import pytest
 from scaffold import python, scaffold, succeed
 
-ALONE = ("e2e", "docker", "browser")
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have the tests that share an Airflow or an image run in one process."""
-    here = Path(__file__).parent
-    for item in items:
-        if any(item.get_closest_marker(name) for name in ALONE):
-            shared = item.path if item.path.parent == here else item.path.parent
-            item.add_marker(pytest.mark.xdist_group(shared.name))
-
 
 @pytest.fixture(scope="session", autouse=True)
 def mypys_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
