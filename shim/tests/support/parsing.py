@@ -42,7 +42,12 @@ print(json.dumps("done"))
 
 # Airflow's DAG processor forks, too, from a process that has imported Airflow and nothing of ours.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["airflow.sdk", "airflow.providers.common.compat.sdk"])
+FORKS.set_forkserver_preload(
+    [
+        *("airflow.sdk", "airflow.providers.common.compat.sdk"),
+        *("airflow.dag_processing.dagbag", "airflow.models.dagbag"),
+    ]
+)
 
 
 def parse(project: Path, then: str) -> Any:

@@ -9,12 +9,28 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
 from kedro_astro.airflow.callback import imported
 from kedro_astro.airflow.dags import build_dag
 from kedro_astro.planning.blueprint import Blueprint
+
+# Here, and not in the fork, which would import it again each time.
+serialized_objects: Any = import_module("airflow.serialization.serialized_objects")
+try:
+    from airflow.dag_processing.dagbag import DagBag
+
+    serialization, bag = serialized_objects.DagSerialization, DagBag.bag_dag
+except ImportError:  # Airflow 2
+    from airflow.models.dagbag import DagBag  # type: ignore[no-redef]
+
+    serialization = serialized_objects.SerializedDAG
+
+    def bag(self: Any, dag: Any) -> None:
+        self.bag_dag(dag, root_dag=dag)
+
 
 EACH = 20.0
 """Seconds that Airflow may take for one DAG."""
@@ -109,8 +125,9 @@ def _taken(blueprint: Blueprint, project: Path) -> Blueprint:
         blueprint = {**blueprint, "schedule": {"encoded": _encoded(schedule, blueprint, project)}}
     dag = build_dag(blueprint, project)
     dag.validate()  # type: ignore[no-untyped-call]
-    _bag(dag)
-    json.dumps(_serialized(dag))
+    # Cycles, template files, the cluster's policies.
+    bag(DagBag(os.devnull, collect_dags=False), dag)
+    json.dumps(serialization.to_dict(dag))
     return blueprint
 
 
@@ -124,31 +141,7 @@ def _encoded(schedule: Mapping[str, Any], blueprint: Blueprint, project: Path) -
         source = str(project / blueprint["source"])
         found = imported(schedule["timetable"], source, "timetable")
         timetable = found(**schedule["arguments"]) if callable(found) else found
-    from airflow.serialization.serialized_objects import (  # type: ignore[attr-defined]
-        encode_timetable,
-    )
-
-    return encode_timetable(timetable)
-
-
-def _bag(dag: Any) -> None:
-    """Look for cycles, template files and the cluster's policies, as Airflow does."""
-    try:
-        from airflow.dag_processing.dagbag import DagBag
-
-        DagBag(os.devnull, collect_dags=False).bag_dag(dag)
-    except ImportError:  # Airflow 2
-        from airflow.models.dagbag import DagBag as DagBag2
-
-        DagBag2(os.devnull, collect_dags=False).bag_dag(dag, root_dag=dag)
-
-
-def _serialized(dag: Any) -> Any:
-    from airflow.serialization import serialized_objects
-
-    module: Any = serialized_objects
-    kind = getattr(module, "DagSerialization", None) or module.SerializedDAG  # Airflow 2
-    return kind.to_dict(dag)
+    return serialized_objects.encode_timetable(timetable)
 
 
 def _said(blueprint: Blueprint) -> dict[str, Any]:
