@@ -95,7 +95,9 @@ def test_the_image_compiles_the_manifest_from_what_dockerignore_leaves(
     (line,) = re.findall(r"^RUN (.+ compile)$", (penguins / "Dockerfile").read_text(), re.MULTILINE)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     manifest = tmp_path / "manifest.jsonl"
-    env = {"PATH": path, "KEDRO_ASTRO_MANIFEST": str(manifest)}
+    # The image's own settings, where its AIRFLOW_HOME would be.
+    env = dict(re.findall(r"^ENV (\w+)=(.+)$", (penguins / "Dockerfile").read_text(), re.MULTILINE))
+    env |= {"PATH": path, "AIRFLOW_HOME": str(context), "KEDRO_ASTRO_MANIFEST": str(manifest)}
     assert "4 pipelines of Penguins" in succeed(["sh", "-c", line], context, env)
     assert manifest.is_file()
 
