@@ -158,7 +158,7 @@ def breaks(): raise RuntimeError("no moon today")
             "'@continuous', max_active_runs: 2",
             ["max_active_runs", "schedule is '@continuous'"],
         ),
-        ("'@daily', catchup: true", ["start_date", "catchup is true"]),
+        ("'@daily', catchup: true", ["start_date", "schedule is '@daily'"]),
         ("'@daily', catchup: true, start_date: 2024-01-01", []),
         ("null, pool_slots: 1, params: {a: null, b: 1}", []),
     ],
