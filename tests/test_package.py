@@ -119,6 +119,7 @@ def test_a_project_has_the_thin_files_and_a_line(
     project = template.copied(tmp_path / "p", **PACKAGE, place=place)
     assert sorted(os.listdir(project / "dags")) == [
         ".airflowignore",
+        "airflow.schema.json",
         "kedro_dags.py",
         "kedro_problems.py",
     ]
@@ -208,7 +209,9 @@ class TestCheck:
 
     def test_two_of_it(self, installed: Path, project: Path) -> None:
         shutil.copytree(ROOT / SHIM, project / "dags/kedro_astro")
-        assert "error: kedro_astro is installed, and dags/kedro_astro is another" in check(project)
+        assert "error: kedro_astro is installed, and Airflow takes it rather than dags/" in check(
+            project
+        )
 
     def test_a_changed_one(self, site: Path, project: Path, monkeypatch, tmp_path: Path) -> None:
         changed = shutil.copytree(site, tmp_path / "changed")

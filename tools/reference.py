@@ -7,8 +7,10 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
+from pydantic.json_schema import GenerateJsonSchema
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
@@ -17,10 +19,10 @@ SCHEMA = ROOT / "template" / "dags" / "airflow.schema.json"
 sys.path.insert(0, str(ROOT / "shim" / "src"))
 
 from kedro_astro.cli import astro  # noqa: E402
-from kedro_astro.settings import json_schema  # noqa: E402
 from kedro_astro.settings.models import (  # noqa: E402
     MERGED,
     WHOLE_PROJECT,
+    AirflowYml,
     Dag,
     Default,
     Model,
@@ -99,8 +101,21 @@ def pages() -> dict[Path, str]:
         PAGES / "commands.md": MADE_FROM.format("cli/__init__.py")
         + COMMANDS
         + "".join(_commands()),
-        SCHEMA: json.dumps(json_schema(), indent=1) + "\n",
+        SCHEMA: json.dumps(schema(), indent=1) + "\n",
     }
+
+
+class _Schema(GenerateJsonSchema):
+    """Without defaults: an editor would offer null for each setting."""
+
+    def default_schema(self, schema: Any) -> dict[str, Any]:
+        return self.generate_inner(schema["schema"])
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of `airflow.yml`, for editors."""
+    dialect = {"$schema": _Schema.schema_dialect}
+    return dialect | AirflowYml.model_json_schema(schema_generator=_Schema)
 
 
 def _settings() -> Iterator[str]:

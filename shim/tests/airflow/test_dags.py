@@ -14,7 +14,7 @@ def test_a_parse_imports_neither_kedro_nor_the_project(
     make_project: MakeProject, tmp_path: Path
 ) -> None:
     project = make_project()
-    manifest.load(project)
+    manifest.read(project)
     then = """
 heavy = {"kedro", "shop", "pandas", "rich", "omegaconf"} & {m.split(".")[0] for m in sys.modules}
 print(json.dumps({"dags": sorted(found), "heavy": sorted(heavy)}))

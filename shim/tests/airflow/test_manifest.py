@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 from kedro_astro.airflow import manifest
-from kedro_astro.airflow.manifest import COMPILED, kept_at, load, read
+from kedro_astro.airflow.manifest import COMPILED, kept_at, read
 from kedro_astro.airflow.refresh import compile
 from kedro_astro.errors import ManifestError
 from kedro_astro.structure import from_json
-from projects import CATALOG, SALES, MakeProject
+from projects import CATALOG, SALES, MakeProject, load
 
 MORE = SALES.replace("total", "more").replace("first", "third").replace("second", "fourth")
 MORE = MORE.replace("doubled", "doubled_too")

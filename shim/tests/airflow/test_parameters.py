@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kedro_astro.airflow.manifest import load
 from kedro_astro.reading.parameters import for_form
 from kedro_astro.structure import leaves, nested
 from parsing import parse
-from projects import MakeProject
+from projects import MakeProject, load
 
 WEIRD = """
 depth: .nan

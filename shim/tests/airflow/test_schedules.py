@@ -184,6 +184,21 @@ def test_airflow_is_the_judge_and_the_last_good_dag_stays(
     assert "".join(read(project).problems) in message
 
 
+def test_all_that_is_wrong_is_named_at_once(make_project: MakeProject) -> None:
+    """What Airflow refuses, too, and each thing of one DAG; nothing is used by halves."""
+    project = with_settings(make_project, "report: {schedule: 0 5 * * *, queue: a}")
+    before = [*read(project).blueprints()]
+    (project / "conf/base/airflow.yml").write_text(
+        "report: {schedule: '*/0 * * * *', queue: b, nodes: {third: {weight_rule: 1, retires: 1}},"
+        " executor_config: {pod_override: 3}}\n"
+        "sales: {schedule: 0 0 * * 1#6, grouping: [[frist]]}\n"
+    )
+    problems = read(project).problems
+    for part in ("retires", "weight_rule", "'*/0 * * * *'", "1#6", "frist"):
+        assert len([problem for problem in problems if part in problem]) == 1, part
+    assert [*read(project).blueprints()] == before
+
+
 def test_a_dag_that_airflow_never_took_is_named_and_takes_no_other_with_it(
     make_project: MakeProject,
 ) -> None:

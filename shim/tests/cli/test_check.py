@@ -168,7 +168,7 @@ def test_check_names_acl_where_its_command_would_be_missing(
     make_project: MakeProject, kedro_astro
 ) -> None:
     """The template's override shares data/ by setfacl; packages.txt may be older than that."""
-    override = "services: {db-migration: {command: [kedro_astro.cli.share_data, ./src:, ./conf:]}}"
+    override = "services: {db-migration: {command: [setfacl, ./src:, ./conf:]}}"
     files = {"data/raw.json": "1", "docker-compose.override.yml": override}
     said = kedro_astro(make_project({**files, "packages.txt": "# acl\ncurl\n"}), "check").output
     assert "warning: packages.txt does not name acl" in said

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from kedro_astro.airflow.manifest import load, read
+from kedro_astro.airflow.manifest import read
 from kedro_astro.structure import Dataset, Node
-from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, MakeProject
+from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, OTHER, REGISTRY, SALES, MakeProject, load
 
 
 def test_pipelines_nodes_and_datasets(make_project: MakeProject) -> None:
@@ -14,8 +14,8 @@ def test_pipelines_nodes_and_datasets(make_project: MakeProject) -> None:
     assert (structure.package_name, structure.project_name) == ("shop", "Shop")
     assert [pipeline.name for pipeline in structure.pipelines] == ["__default__", "sales"]
     assert structure.pipelines[1].nodes == (
-        Node("first", ("raw",), ("doubled",), home="sales"),
-        Node("second", ("doubled",), ("total",), home="sales"),
+        Node("first", ("raw",), ("doubled",)),
+        Node("second", ("doubled",), ("total",)),
     )
     assert structure.datasets == {
         "raw": Dataset("json.JSONDataset", True, "data/raw.json"),
@@ -177,6 +177,23 @@ def test_what_kedro_can_load_alone(
 ) -> None:
     structure = load(make_project({"src/shop/pipeline_registry.py": registry}))
     assert {pipeline.name: pipeline.alone for pipeline in structure.pipelines} == alone
+
+
+@KEDRO_LOADS_ONE_ALONE
+def test_a_folder_that_loads_only_behind_another_is_not_alone(make_project: MakeProject) -> None:
+    """`more` and `sales` import each other, which works if `more` comes first."""
+    first = "    find_pipelines(pipelines_to_find=['more'])\n    pipelines ="
+    files = {
+        "src/shop/pipelines/more/__init__.py": (
+            f"RATE = 2\nfrom shop.pipelines.sales import double as again\n{OTHER}"
+        ),
+        "src/shop/pipelines/sales/__init__.py": (f"from shop.pipelines.more import RATE\n{SALES}"),
+        "src/shop/pipeline_registry.py": REGISTRY.replace("    pipelines =", first, 1),
+    }
+    structure = load(make_project(files))
+    assert structure.problems == ()
+    alone = {pipeline.name: pipeline.alone for pipeline in structure.pipelines}
+    assert alone == {"__default__": False, "more": True, "sales": False}
 
 
 def test_parameters_by_dotted_name_if_json_can_hold_them(make_project: MakeProject) -> None:

@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from kedro_astro.airflow.manifest import load
 from kedro_astro.reading.libraries import KEDRO, dataset_class, imported, installed, plugins
-from projects import CATALOG, SALES, MakeProject
+from projects import CATALOG, SALES, MakeProject, load
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from airflow_ymls import ACCEPTED, SECTION, SOURCE
-from kedro_astro.settings import json_schema, read
+from kedro_astro.project import SHIM
+from kedro_astro.settings import read
 from test_wrong import WRONG
 
 jsonschema = pytest.importorskip("jsonschema")
+
+SCHEMA = json.loads((SHIM.parent / "airflow.schema.json").read_text(encoding="utf-8"))
 
 BEYOND_A_SCHEMA = (
     *("default.retries is 3.0", "it is more than a year", "day is out of range"),
@@ -25,13 +29,12 @@ BEYOND_A_SCHEMA = (
 
 
 def refused(raw: object) -> list[str]:
-    return [
-        error.message for error in jsonschema.Draft202012Validator(json_schema()).iter_errors(raw)
-    ]
+    errors = jsonschema.Draft202012Validator(SCHEMA).iter_errors(raw)
+    return [error.message for error in errors]
 
 
 def test_it_is_a_schema() -> None:
-    jsonschema.Draft202012Validator.check_schema(json_schema())
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
 @pytest.mark.parametrize("section", [*ACCEPTED, SECTION], ids=str)
@@ -53,7 +56,7 @@ def fields(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_an_editor_shows_what_a_setting_says_and_what_it_must_be() -> None:
-    for key, field in fields(json_schema()):
+    for key, field in fields(SCHEMA):
         assert re.match(r"\S.*\S", field["description"]), key
         assert re.match(r"\S.*\S", field["title"]), key
         # It would offer null for each.
@@ -61,6 +64,5 @@ def test_an_editor_shows_what_a_setting_says_and_what_it_must_be() -> None:
 
 
 def test_the_names_of_pipelines_are_the_projects() -> None:
-    schema = json_schema()
-    assert "#/$defs/Section" in str(schema["additionalProperties"])
-    assert schema["properties"].keys() == {"default", "whole_project", "pipelines"}
+    assert "#/$defs/Section" in str(SCHEMA["additionalProperties"])
+    assert SCHEMA["properties"].keys() == {"default", "whole_project", "pipelines"}

@@ -6,10 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from airflow_ymls import PIPELINES, SECTION, SOURCE, settings, wrong
+from airflow_ymls import SECTION, SOURCE, settings, wrong
 from hypothesis import given
 from hypothesis import strategies as st
-from kedro_astro.errors import SettingsError
 from kedro_astro.settings import must_be, read, selected, wrong_names
 from kedro_astro.settings.models import WHOLE_PROJECT, Section, Selection
 from kedro_astro.structure import Pipeline
@@ -146,13 +145,6 @@ def test_every_problem_is_reported() -> None:
     assert len(wrong(raw)) == 4
 
 
-@pytest.mark.parametrize("section", ["default", "data_science"])
-def test_a_section_with_a_problem_is_not_used_by_halves(section: str) -> None:
-    raw = {section: {"retries": "many", "queue": "gpu"}}
-    with pytest.raises(SettingsError, match=f"(?s)data_science.*{section}.retries is 'many'"):
-        settings(raw, "data_science")
-
-
 def test_what_is_wrong_with_one_pipelines_section_is_no_problem_of_another() -> None:
     raw = {"default": {"retries": 1}, "data_science": {"retries": "many"}}
     assert settings(raw, "data_processing").task == {"retries": 1}
@@ -245,14 +237,10 @@ MOSTLY_RIGHT = st.fixed_dictionaries(
 
 
 @given(MOSTLY_RIGHT, MOSTLY_RIGHT, st.dictionaries(NAMED, ATOMS, max_size=1))
-def test_settings_can_be_used_unless_they_have_a_problem(
+def test_what_is_not_wrong_can_be_used(
     default: dict[str, Any], own: dict[str, Any], junk: dict[str, Any]
 ) -> None:
     default.pop("dag_id", None)
     raw = {"default": default, "data_science": {**own, **junk}}
     kept = json.loads(json.dumps(raw))
-    if read(raw, SOURCE)[1]:
-        with pytest.raises(SettingsError):
-            settings(raw, PIPELINES[2].name)
-    else:
-        assert settings(kept, "data_science") == settings(raw, "data_science")
+    assert settings(kept, "data_science") == settings(raw, "data_science")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from kedro.framework.project import pipelines
+from kedro_astro.airflow.manifest import read
+from kedro_astro.structure import Structure
 
 KEDRO_LOADS_ONE_ALONE = pytest.mark.skipif(
     not hasattr(pipelines, "set_requested"),
@@ -37,6 +39,9 @@ def create_pipeline(**kwargs):
         node(double, "doubled", "total", name="second"),
     ])
 """
+OTHER = SALES
+for _old, _new in {"first": "one", "second": "two", "doubled": "d", "total": "t"}.items():
+    OTHER = OTHER.replace(f'"{_old}"', f'"{_new}"')
 CATALOG = """
 raw: {type: json.JSONDataset, filepath: data/raw.json}
 total: {type: json.JSONDataset, filepath: data/total.json, versioned: true}
@@ -65,3 +70,8 @@ FILES = {
     "conf/base/catalog.yml": CATALOG,
     "conf/local/.gitkeep": "",
 }
+
+
+def load(project: Path) -> Structure:
+    """Return what is known of a project."""
+    return read(project).structure()

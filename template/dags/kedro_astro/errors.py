@@ -122,11 +122,9 @@ class RefusedDagError(KedroAstroError):
 
     def __init__(self, pipeline: str, reason: str, file: str, wrong: Sequence[str]) -> None:
         what = f"Airflow refuses the DAG of the pipeline {pipeline}: {reason.rstrip('.')}."
-        where = f"in the section {pipeline} or default"
-        if wrong:
-            super().__init__(f"{file}: {what} {' '.join(wrong)} Correct it {where}.")
-        else:
-            super().__init__(f"{what} If {file} says it, correct it {where}.")
+        first, then = (f"{file}: ", "Correct") if wrong else ("", f"If {file} says it, correct")
+        last = f"{then} it in the section {pipeline} or default."
+        super().__init__(" ".join([f"{first}{what}", *wrong, last]))
 
 
 class CacheError(KedroAstroError):

@@ -54,7 +54,6 @@ class Node:
         namespace: dotted, or None.
         tags: sorted.
         doc: the docstring of its function, or empty.
-        home: the smallest pipeline that has it and that Kedro can load by itself, or empty.
     """
 
     name: str
@@ -63,7 +62,6 @@ class Node:
     namespace: str | None = None
     tags: tuple[str, ...] = ()
     doc: str = ""
-    home: str = ""
 
     @property
     def datasets(self) -> list[str]:
@@ -79,7 +77,7 @@ class Pipeline:
         name: the name it is registered under.
         nodes: in Kedro's topological order.
         doc: the docstring of the package it comes from, or empty.
-        alone: whether Kedro can load it by its name without the other pipelines.
+        alone: whether Kedro makes the same of its folder when it is asked for nothing else.
     """
 
     name: str

@@ -4,31 +4,20 @@ Airflow runs this at each parse and in each task. Nothing is checked or caught h
 holds only what Airflow has accepted, see `verdict`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow.providers.common.compat.sdk import (
-    DAG,
-    Asset,
-    Param,
-    TaskGroup,
-    conf,
-    get_parsing_context,
-)
+from airflow.providers.common.compat import sdk
 
 from kedro_astro.airflow.callback import Callback
 from kedro_astro.airflow.manifest import read, read_for_task
 from kedro_astro.airflow.operators import KedroOperator
-
-if TYPE_CHECKING:
-    from kedro_astro.planning.blueprint import Arguments, Blueprint
+from kedro_astro.planning import Arguments, Blueprint
 
 
-def build_dags(project: Path) -> dict[str, DAG]:
+def build_dags(project: Path) -> dict[str, sdk.DAG]:
     """Return the project's DAGs by id, for `dags/kedro_dags.py` to put where Airflow finds them.
 
     In a task's process only the DAG of that task is built. A pipeline that cannot be a DAG is left
@@ -37,7 +26,7 @@ def build_dags(project: Path) -> dict[str, DAG]:
     Args:
         project: the folder that holds `pyproject.toml`.
     """
-    wanted = get_parsing_context().dag_id
+    wanted = sdk.get_parsing_context().dag_id
     manifest = read_for_task(project, wanted, patience) if wanted else read(project, patience)
     found = manifest.blueprints(wanted)
     return {blueprint["dag_id"]: build_dag(blueprint, project) for blueprint in found}
@@ -62,10 +51,10 @@ def raise_problems(project: Path) -> None:
 def patience() -> float:
     """Return how many seconds a parse waits for a reading: Airflow stops a file that takes longer,
     and DAGs have to be built."""
-    return 0.6 * float(conf.getfloat("core", "dagbag_import_timeout"))
+    return 0.6 * float(sdk.conf.getfloat("core", "dagbag_import_timeout"))
 
 
-def build_dag(blueprint: Blueprint, project: Path) -> DAG:
+def build_dag(blueprint: Blueprint, project: Path) -> sdk.DAG:
     """Return the DAG of a blueprint.
 
     Args:
@@ -76,17 +65,17 @@ def build_dag(blueprint: Blueprint, project: Path) -> DAG:
         Exception: whatever Airflow has against it.
     """
     source = str(project / blueprint["source"])
-    dag = DAG(
+    dag = sdk.DAG(
         dag_id=blueprint["dag_id"],
         dag_display_name=blueprint["label"],
         doc_md=blueprint["doc"],
         schedule=_schedule(blueprint["schedule"]),
         **_arguments(blueprint["arguments"], source),
     )
-    groups: dict[str | None, TaskGroup] = {None: dag.task_group}
+    groups: dict[str | None, sdk.TaskGroup] = {None: dag.task_group}
     for group_id, parent in blueprint["groups"]:
         last = group_id.removeprefix(f"{parent}.") if parent else group_id
-        groups[group_id] = TaskGroup(group_id=last, parent_group=groups[parent], dag=dag)
+        groups[group_id] = sdk.TaskGroup(group_id=last, parent_group=groups[parent], dag=dag)
     operators = {}
     for task in blueprint["tasks"]:
         prefix = f"{task['group']}." if task["group"] else ""
@@ -96,7 +85,7 @@ def build_dag(blueprint: Blueprint, project: Path) -> DAG:
             task_group=groups[task["group"]],
             dag=dag,
             doc_md=task["doc"],
-            outlets=[Asset(uri=uri) for uri in task["outlets"]],
+            outlets=[sdk.Asset(uri=uri) for uri in task["outlets"]],
             **_arguments(task["arguments"], source),
         )
         operator.project = str(project)
@@ -107,7 +96,7 @@ def build_dag(blueprint: Blueprint, project: Path) -> DAG:
             operator = operators[task["task_id"]]
             operator.set_upstream([operators[before] for before in task["upstream"]])
     # Not before the tasks are made: each would copy all of them, twice, and serialize its copy.
-    dag.params.update({name: Param(**field) for name, field in blueprint["fields"].items()})
+    dag.params.update({name: sdk.Param(**field) for name, field in blueprint["fields"].items()})
     return dag
 
 
@@ -137,8 +126,6 @@ def _schedule(said: Any) -> Any:
 
 
 def _condition(assets: tuple[str, list[Any]]) -> Any:
-    from airflow.providers.common.compat.sdk import AssetAll, AssetAny
-
     operator, of = assets
-    parts = [Asset(uri=part) if isinstance(part, str) else _condition(part) for part in of]
-    return (AssetAll if operator == "all" else AssetAny)(*parts)
+    parts = [sdk.Asset(uri=part) if isinstance(part, str) else _condition(part) for part in of]
+    return (sdk.AssetAll if operator == "all" else sdk.AssetAny)(*parts)

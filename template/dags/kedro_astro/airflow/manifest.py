@@ -6,8 +6,6 @@ which Airflow has accepted. In an image it is compiled while the image is built;
 fingerprint of the sources decides, and after a miss the project is read anew, see `refresh`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -17,10 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kedro_astro.planning import Blueprint
 from kedro_astro.project import CHECKSUMS, PYTHON, SHIM, cache_folder, kedro_env
 
 if TYPE_CHECKING:
-    from kedro_astro.planning.blueprint import Blueprint
     from kedro_astro.structure import Structure
 
 FORMAT = 9
@@ -35,10 +33,10 @@ class Manifest:
 
     Args:
         content: of the file; see the top of this module.
-        still_reading: whether a newer state of the project is being read.
 
     Attributes:
-        content, still_reading: as given.
+        content: as given.
+        still_reading: whether a newer state of the project is being read.
         fingerprint: of the sources that it was made of.
         env: the Kedro environment, or empty.
         sources: the files and folders that it was made of, relative to the project.
@@ -49,7 +47,7 @@ class Manifest:
         ValueError: if it is no manifest of this format, or damaged.
     """
 
-    def __init__(self, content: bytes, still_reading: bool = False) -> None:
+    def __init__(self, content: bytes) -> None:
         first, _, body = content.partition(b"\n")
         header = json.loads(first)
         if not isinstance(header, dict) or header.get("format") != FORMAT:
@@ -62,10 +60,10 @@ class Manifest:
         self.problems: tuple[str, ...] = tuple(header["problems"])
         self.dag_ids: tuple[str, ...] = tuple(header["dag_ids"])
         self.content = content
-        self.still_reading = still_reading
+        self.still_reading = False
         self._structure, *self._blueprints = body.split(b"\n")
 
-    def structure(self) -> Structure:
+    def structure(self) -> "Structure":
         """Return the project's structure; its `problems` are those of the reading alone."""
         from kedro_astro.structure import from_json
 
@@ -83,7 +81,7 @@ class Manifest:
 
 
 def to_bytes(
-    structure: Structure,
+    structure: "Structure",
     blueprints: Sequence[Blueprint] = (),
     problems: Sequence[str] = (),
     fingerprint: str = "",
@@ -145,23 +143,10 @@ def read_for_task(project: Path, dag_id: str, patience: Callable[[], float]) -> 
     return read(project, patience)
 
 
-def load(project: Path, patience: float | None = None) -> Structure:
-    """Return the project's structure, as `read` knows it.
-
-    Args:
-        project: the folder that holds `pyproject.toml`.
-        patience: seconds to wait for a reading; forever if None.
-
-    Raises:
-        KedroAstroError: as `read` does.
-    """
-    return read(project, None if patience is None else lambda: patience).structure()
-
-
-def kept_at(path: Path, still_reading: bool = False) -> Manifest | None:
+def kept_at(path: Path) -> Manifest | None:
     """Return the manifest in a file; one that cannot be read, or is damaged, is as good as none."""
     try:
-        return Manifest(path.read_bytes(), still_reading)
+        return Manifest(path.read_bytes())
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

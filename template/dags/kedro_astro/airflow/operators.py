@@ -1,18 +1,13 @@
 """The Airflow operator: one task, in the worker's process or in an interpreter of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, Context
 
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
-    from kedro_astro.planning.blueprint import Blueprint, Work
+from kedro_astro.planning import Blueprint, Work
 
 
 class KedroOperator(BaseOperator):
@@ -58,7 +53,7 @@ class KedroOperator(BaseOperator):
         session = Session(
             project=self.project,
             pipeline=self.blueprint["pipeline"],
-            load=self.work["load"],
+            alone=self.work["alone"],
             nodes=self.work["nodes"],
             run_id=version,
             hooks=self.work["hooks"],

@@ -8,15 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from kedro_astro.airflow.manifest import Manifest, fingerprint_of, kept_at, own_python, to_bytes
-from kedro_astro.airflow.verdict import Refusal, judge
+from kedro_astro.airflow.verdict import Verdict, judge
 from kedro_astro.errors import CacheError, RefusedDagError, shown
-from kedro_astro.planning.blueprint import Blueprint, blueprints
+from kedro_astro.planning import Blueprint
+from kedro_astro.planning.blueprint import blueprints
 from kedro_astro.planning.plan import wrong_settings
 from kedro_astro.project import command, write
 from kedro_astro.settings import must_be
@@ -36,29 +38,24 @@ def refresh(project: Path, path: Path, patience: float | None) -> Manifest:
     """
     end = time.monotonic() + (math.inf if patience is None else patience)
     problems: tuple[str, ...] = ()
+    last = None
     try:
         with path.with_name("lock").open("a+") as lock:
             if _acquire(lock, project, path, end):
                 # Somebody else may have read the project while we waited.
-                kept = kept_at(path)
-                if kept and kept.fresh(project):
-                    return kept
-                if read := _read(project, path, kept, lock, end):
-                    return _written(path, _accepted(*read, kept, project))
+                last = kept_at(path)
+                if last and last.fresh(project):
+                    return last
+                if read := _read(project, path, last, lock, end):
+                    last = Manifest(_accepted(*read, last, project))
+                    write(path, last.content)
+                    return last
     except OSError as error:
         problems = (f"  {CacheError(path, error)}",)
-    last = kept_at(path) or Manifest(to_bytes(nothing("")))
-    last.still_reading, last.problems = not problems, problems or last.problems
+    last = last or kept_at(path) or Manifest(to_bytes(nothing("")))
+    last.still_reading = not problems
+    last.problems += problems
     return last
-
-
-def _written(path: Path, content: bytes) -> Manifest:
-    manifest = Manifest(content)
-    try:
-        write(path, content)
-    except OSError as error:
-        manifest.problems += (f"  {CacheError(path, error)}",)
-    return manifest
 
 
 def compile(project: Path, path: Path) -> Manifest:
@@ -162,8 +159,13 @@ def _accepted(
     last that it took, if need be without its schedule."""
     wrong = wrong_settings(structure)
     if wrong:
+        # Airflow may have something against the rest of the file as well.
+        rest, _ = blueprints(structure)
+        for blueprint, verdict in zip(rest, judge(rest, project), strict=True):
+            wrong += _refusals(blueprint["pipeline"], verdict, structure)
         structure = replace(structure, settings=kept.structure().settings if kept else None)
-    made, refused = blueprints(structure)
+    made, unplanned = blueprints(structure)
+    refused = {name: [why] for name, why in unplanned.items()}
     trials = {blueprint["pipeline"]: [blueprint] for blueprint in made}
     here = {pipeline.name for pipeline in structure.pipelines}
     for last in kept.blueprints() if kept else ():
@@ -173,20 +175,21 @@ def _accepted(
     taken: dict[str, Blueprint] = {}
     while trials:
         verdicts = judge([tried[0] for tried in trials.values()], project)
-        for name, (blueprint, refusal) in zip(list(trials), verdicts, strict=True):
+        for name, verdict in zip(list(trials), verdicts, strict=True):
             _, *others = trials.pop(name)
-            if blueprint:
-                taken.setdefault(blueprint["dag_id"], blueprint)
-            if refusal:
-                refused.setdefault(name, str(_refusal(name, refusal, structure)))
-            if refusal and others:
+            if verdict.blueprint:
+                taken.setdefault(verdict.blueprint["dag_id"], verdict.blueprint)
+            elif others:
                 trials[name] = others
-    problems = [*structure.problems, *(f"  {text}" for text in (*wrong, *refused.values()))]
+            refused.setdefault(name, [*_refusals(name, verdict, structure)])
+    wrong += [text for texts in refused.values() for text in texts]
     in_order = sorted(taken.values(), key=lambda blueprint: blueprint["pipeline"])
+    problems = [*structure.problems, *(f"  {text}" for text in dict.fromkeys(wrong))]
     return to_bytes(structure, in_order, problems, fingerprint)
 
 
-def _refusal(pipeline: str, why: Refusal, structure: Structure) -> RefusedDagError:
-    said = why["keys"].items()
-    wrong = [f"{key} is {shown(value)}. It must be {must_be(key)}." for key, value in said]
-    return RefusedDagError(pipeline, why["reason"], structure.settings_file, wrong)
+def _refusals(pipeline: str, verdict: Verdict, structure: Structure) -> Iterator[str]:
+    """Yield a sentence for each thing that Airflow has against a pipeline's DAG."""
+    for reason, said in verdict.refusals.items():
+        wrong = [f"{k} is {shown(value)}. It must be {must_be(k)}." for k, value in said.items()]
+        yield str(RefusedDagError(pipeline, reason, structure.settings_file, wrong))

@@ -7,15 +7,16 @@ fork.
 import json
 import multiprocessing
 import os
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
 from kedro_astro.airflow.callback import imported
 from kedro_astro.airflow.dags import build_dag
-from kedro_astro.planning.blueprint import Blueprint
+from kedro_astro.planning import Blueprint
 
 # Here, and not in the fork, which would import it again each time.
 serialized_objects: Any = import_module("airflow.serialization.serialized_objects")
@@ -36,23 +37,17 @@ EACH = 20.0
 """Seconds that Airflow may take for one DAG."""
 
 
-class Refusal(TypedDict):
-    """Why Airflow does not take a DAG.
+class Verdict(NamedTuple):
+    """Airflow's word on a DAG.
 
     Attributes:
-        reason: what it raises, in one line.
-        keys: of `airflow.yml`, those without which it would take the DAG, with their values.
+        blueprint: the DAG as it takes it; None if it does not.
+        refusals: what it raises, each in one line; by that the settings without which it would not,
+            with their values.
     """
 
-    reason: str
-    keys: dict[str, Any]
-
-
-class Verdict(NamedTuple):
-    """Airflow's word: the DAG as it takes it, or why it does not."""
-
     blueprint: Blueprint | None
-    refusal: Refusal | None
+    refusals: dict[str, dict[str, Any]]
 
 
 def judge(blueprints: Sequence[Blueprint], project: Path) -> list[Verdict]:
@@ -94,24 +89,33 @@ def _in_fork(blueprints: Sequence[Blueprint], project: Path) -> list[Verdict]:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     if len(found) < len(blueprints):
-        said = {"schedule": blueprints[len(found)]["schedule"]}
-        found.append(Verdict(None, Refusal(reason=what, keys=said)))
+        found.append(Verdict(None, {what: {"schedule": blueprints[len(found)]["schedule"]}}))
     return found
 
 
 def _judge(blueprint: Blueprint, project: Path) -> Verdict:
+    taken, reason = _asked(blueprint, project)
+    refusals: dict[str, dict[str, Any]] = {}
+    rest, said = blueprint, _said(blueprint)
+    while reason and reason not in refusals:
+        without = {key: _without(rest, key) for key in said}
+        others = {key: _asked(part, project)[1] for key, part in without.items()}
+        refusals[reason] = {key: said[key] for key in said if others[key] != reason}
+        # What else is wrong shows only without it.
+        for key in [*refusals[reason]][:1]:
+            rest, reason = without[key], others[key]
+            del said[key]
+    return Verdict(taken, refusals)
+
+
+def _asked(blueprint: Blueprint, project: Path) -> tuple[Blueprint | None, str]:
+    """Return the DAG as Airflow takes it, or None and why it does not."""
     try:
-        return Verdict(_taken(blueprint, project), None)
+        return _taken(blueprint, project), ""
     except BaseException as error:
-        reason = _in_words(error)
-    keys = {}
-    for key, value in _said(blueprint).items():
-        try:
-            _taken(_without(blueprint, key), project)
-            keys[key] = value
-        except BaseException:
-            continue
-    return Verdict(None, Refusal(reason=reason, keys=keys))
+        said = re.sub(" at 0x[0-9a-f]+", "", " ".join(str(error).split()))
+        known = isinstance(error, ValueError) or "Airflow" in type(error).__name__
+        return None, said if known and said else f"{type(error).__name__}: {said}".rstrip(": ")
 
 
 def _taken(blueprint: Blueprint, project: Path) -> Blueprint:
@@ -136,11 +140,11 @@ def _encoded(schedule: Mapping[str, Any], blueprint: Blueprint, project: Path) -
     if "cron" in schedule:
         from airflow.timetables.trigger import CronTriggerTimetable
 
-        timetable = CronTriggerTimetable(schedule["cron"], timezone=schedule["timezone"])
+        timetable = CronTriggerTimetable(schedule["cron"], timezone=schedule["timezone"] or "UTC")
     else:
         source = str(project / blueprint["source"])
         found = imported(schedule["timetable"], source, "timetable")
-        timetable = found(**schedule["arguments"]) if callable(found) else found
+        timetable = found(**(schedule["arguments"] or {})) if callable(found) else found
     return serialized_objects.encode_timetable(timetable)
 
 
@@ -160,9 +164,3 @@ def _without(blueprint: Blueprint, key: str) -> Blueprint:
     nothing: dict[str, Blueprint] = {"schedule": {"schedule": None}, "params": {"fields": {}}}
     others = nothing.get(key, {})
     return rest({**blueprint, **others, "tasks": [rest(task) for task in blueprint["tasks"]]})
-
-
-def _in_words(error: BaseException) -> str:
-    said = " ".join(str(error).split())
-    known = isinstance(error, ValueError) or "Airflow" in type(error).__name__
-    return said if known and said else f"{type(error).__name__}: {said}".rstrip(": ")

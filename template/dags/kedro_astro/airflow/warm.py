@@ -16,8 +16,7 @@ from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
 
-from kedro_astro.airflow.manifest import load as load_structure
-from kedro_astro.airflow.manifest import own_python
+from kedro_astro.airflow.manifest import own_python, read
 from kedro_astro.airflow.trial import ALL, TOO_LARGE, load, memory, memory_left, trial
 from kedro_astro.project import cache_folder, prepare_kedro
 from kedro_astro.reading.libraries import installed
@@ -78,7 +77,7 @@ def _never_warm(component: str, executor: str, new_interpreter: bool) -> str:
 
 
 def _warm(project: Path) -> None:
-    libraries = load_structure(project, PATIENCE).libraries
+    libraries = read(project, lambda: PATIENCE).structure().libraries
     if not libraries:
         log.warning("Tasks start cold: the project could not be read yet.")
         return

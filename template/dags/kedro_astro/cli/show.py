@@ -25,15 +25,7 @@ def as_data(structure: Structure) -> list[dict[str, Any]]:
             "hops": longest_chain(plan.tasks),
             "by_grouping": by_grouping(pipelines[name], structure.datasets),
             "tasks": [
-                {
-                    "task_id": task.task_id,
-                    "nodes": [node.name for node in task.nodes],
-                    "upstream": task.upstream,
-                    "inputs": task.inputs,
-                    "outputs": task.outputs,
-                    "merged": task.merged,
-                }
-                for task in plan.tasks
+                {**vars(task), "nodes": [node.name for node in task.nodes]} for task in plan.tasks
             ],
         }
         for name, plan in plan_all(structure).items()

@@ -40,7 +40,7 @@ def left_to_merge(files: Mapping[str, str], deployed: bool = False) -> Iterator[
     if "conf/local" not in files.get(".gitignore", "conf/local"):
         what = ".gitignore lets conf/local and other credentials into git. Add these three lines:"
         yield "error", f"{what}\nconf/local/**\n!conf/local/.gitkeep\nconf/**/*credentials*"
-    shares = "share_data" in files.get("docker-compose.override.yml", "")
+    shares = "setfacl" in files.get("docker-compose.override.yml", "")
     if shares and not _names("acl", files.get("packages.txt", "")):
         what = "packages.txt does not name acl, so on Linux `astro dev start` lets everybody on"
         yield "warning", f"{what} your machine write into data/. Add the line:\nacl"

@@ -10,11 +10,12 @@ from typing import Any
 from urllib.parse import quote
 
 from kedro_astro.errors import KedroAstroError
+from kedro_astro.planning import Arguments, Blueprint
 from kedro_astro.planning.grouping import Task
 from kedro_astro.planning.ids import airflow_id
 from kedro_astro.planning.plan import Plan, plan_all, shared_by_runs
 from kedro_astro.planning.ui import dag_doc, display_name, form, task_doc
-from kedro_astro.settings.models import Callback, Cron, OnAssets, Timetable
+from kedro_astro.settings.models import Callback, Model, OnAssets
 from kedro_astro.structure import PIPELINE_HOOKS, Structure, leaves, untranscoded
 
 LONG_AGO = datetime.fromisoformat("2020-01-01T00:00:00+00:00")
@@ -25,47 +26,6 @@ SPECIAL: dict[type, Callable[[Any], Any]] = {
     Callback: str,
 }
 """What JSON does not have, and how it is written."""
-
-Arguments = dict[str, tuple[str, Any]]
-"""Arguments of a DAG or an operator, as JSON: by name the kind and the value. The kind is empty for
-what JSON has, else `timedelta` (seconds), `datetime` (ISO) or `callback` (a dotted path).
-"""
-
-Work = dict[str, Any]
-"""What a task does, as JSON.
-
-- `nodes`: their names, in order.
-- `hooks`: those of Kedro's pipeline hooks that it fires.
-- `load`: a pipeline that Kedro can load by itself and that has the nodes; empty if the registry
-  has to be loaded as it is written.
-- `producers`: by versioned input that another task of the DAG saves, that task's id.
-- `saves`: by output, its location (or None) and whether it is versioned.
-"""
-
-Blueprint = dict[str, Any]
-"""One DAG, as JSON.
-
-- `dag_id`, `pipeline`: its id, and the name of the pipeline.
-- `package`: the project's Python package.
-- `source`: the folder of the project's packages, relative to the project.
-- `label`, `doc`: what the UI shows.
-- `arguments`: of the DAG, as `Arguments`.
-- `schedule`: a text, None, `{"assets": [operator, URIs and such lists]}`, or as Airflow has
-  serialized a timetable, `{"encoded": ...}`. Before Airflow has accepted it, also
-  `{"cron", "timezone"}` and `{"timetable", "arguments"}`.
-- `fields`: arguments of each `Param` of the trigger form.
-- `parameters`: what the project's own configuration says of these.
-- `templates`: those that may hold Jinja, by dotted name.
-- `groups`: ids of task groups with those of their parents, parents first.
-- `tasks`: of each operator
-    - `task_id`, `label`: the whole id, and what the UI shows; both with the group's prefix.
-    - `group`: the id of the innermost task group, or None.
-    - `doc`: what the UI shows.
-    - `upstream`: ids of tasks.
-    - `outlets`: URIs of the assets that it updates.
-    - `arguments`: of the operator, as `Arguments`.
-    - `work`: what it does, as `Work`.
-"""
 
 
 def blueprints(structure: Structure) -> tuple[list[Blueprint], dict[str, str]]:
@@ -119,8 +79,6 @@ def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any
     versioned = [n for n in task.inputs if datasets[n].versioned and untranscoded(n) in saved_by]
     lasting = {untranscoded(name) for name in task.outputs if not datasets[name].of_one_run}
     hooks = PIPELINE_HOOKS if plan.settings.pipeline_hooks == "task" else (task.hook,)
-    # One folder's, or the registry's: what two folders hold besides may not go together.
-    homes = {pipeline.name} if pipeline.alone else {node.home for node in task.nodes}
     return {
         "task_id": task.task_id,
         "label": display_name(task),
@@ -132,7 +90,7 @@ def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any
         "work": {
             "nodes": [node.name for node in task.nodes],
             "hooks": [name for name in hooks if name],
-            "load": homes.pop() if len(homes) == 1 else "",
+            "alone": pipeline.alone,
             "producers": {name: saved_by[untranscoded(name)] for name in versioned},
             "saves": {n: (datasets[n].location, datasets[n].versioned) for n in task.outputs},
         },
@@ -153,11 +111,7 @@ def _schedule(said: Any, package: str) -> Any:
     if isinstance(said, OnAssets):
         one = isinstance(said.assets, str)
         return {"assets": _condition([said.assets] if one else said.assets, package)}
-    if isinstance(said, Cron):
-        return {"cron": said.cron, "timezone": said.timezone or "UTC"}
-    if isinstance(said, Timetable):
-        return {"timetable": said.timetable, "arguments": said.arguments or {}}
-    return said
+    return said.model_dump() if isinstance(said, Model) else said
 
 
 def _condition(assets: Any, package: str) -> Any:

@@ -76,16 +76,14 @@ def tasks(
     for producer, name, consumer in links:
         if group[producer] != group[consumer] and name not in lasting:
             raise CrossingError(pipeline.name, name, producer, consumer)
-    members: dict[str, tuple[Node, ...]] = {
-        name: () for name in TopologicalSorter(edges).static_order()
-    }
+    members: dict[str, list[Node]] = {n: [] for n in TopologicalSorter(edges).static_order()}
     for node in pipeline.nodes:
-        members[group[node.name]] += (node,)
+        members[group[node.name]].append(node)
     ids = _task_ids(members, {} if isinstance(grouping, str) else grouping)
     return tuple(
         Task(
             task_id=ids[name],
-            nodes=nodes,
+            nodes=tuple(nodes),
             upstream=tuple(sorted({ids[before] for before in edges[name]})),
             inputs=tuple(sorted(lasting & _external_inputs(nodes))),
             outputs=tuple(sorted(lasting & {name for node in nodes for name in node.outputs})),

@@ -1,18 +1,13 @@
 """The entries of a project's catalog as Airflow has to know them. Nothing is instantiated."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kedro_astro.errors import ConfigurationError
 from kedro_astro.project import relative
 from kedro_astro.structure import Dataset
-
-if TYPE_CHECKING:
-    from kedro.io import CatalogConfigResolver
 
 MEMORY_DATASETS = ("MemoryDataset", "SharedMemoryDataset")
 """Classes whose data ends with the process. Compared without their module: the catalog may write
@@ -37,15 +32,13 @@ def check_entries(catalog: Mapping[Any, Any]) -> None:
                 raise ConfigurationError("catalog", what)
 
 
-def dataset_of(name: str, resolver: CatalogConfigResolver, project: Path) -> Dataset:
-    """Return the entry that Kedro would take for a dataset's name.
+def dataset_of(config: Mapping[str, Any], project: Path) -> Dataset:
+    """Return what is to be known of a dataset.
 
     Args:
-        name: as nodes write it.
-        resolver: of the catalog, without credentials.
+        config: its entry, as Kedro resolves it; without credentials.
         project: paths below it are shown relative to it.
     """
-    config = resolver.resolve_pattern(name)
     *_, last = _saved_through(config)
     return Dataset(
         type=str(config["type"]),

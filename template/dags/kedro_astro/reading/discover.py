@@ -95,17 +95,18 @@ def _read(project: Path, env: str | None, sources: list[str]) -> Structure:
     resolver = CatalogConfigResolver(catalog, credentials, DataCatalog.default_runtime_patterns)
     pipelines, broken = registered(project, metadata.package_name)
     names = {name for pipeline in pipelines for node in pipeline.nodes for name in node.datasets}
+    entries = {name: resolver.resolve_pattern(name) for name in sorted(names)}
     said, file = _settings(loader, project)
     return Structure(
         package_name=metadata.package_name,
         project_name=metadata.project_name,
         env=env or "",
         pipelines=pipelines,
-        datasets={name: dataset_of(name, resolver, project) for name in sorted(names)},
+        datasets={name: dataset_of(entry, project) for name, entry in entries.items()},
         parameters=parameters,
         left_out=left_out,
         no_credentials=_no_credentials(catalog, loader),
-        libraries=_libraries(metadata.source_dir, names, resolver),
+        libraries=_libraries(metadata.source_dir, entries.values()),
         settings=said,
         settings_file=file,
         sources=tuple(sources),
@@ -129,12 +130,12 @@ def _settings(loader: Any, project: Path) -> tuple[Any, str]:
         raise ConfigurationError("airflow", "cannot be used") from error
 
 
-def _libraries(source: Path, names: Iterable[str], resolver: Any) -> tuple[str, ...]:
+def _libraries(source: Path, entries: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return which third-party modules tasks import: the project's modules that are loaded now say
     so, and the types of its datasets."""
     loaded = [Path(file) for m in [*sys.modules.values()] if (file := getattr(m, "__file__", None))]
     own = [file for file in loaded if file.suffix == ".py" and file.is_relative_to(source)]
-    kinds = {kind for name in names for kind in types_of(resolver.resolve_pattern(name))}
+    kinds = {kind for entry in entries for kind in types_of(entry)}
     classes = [found for kind in kinds if (found := dataset_class(kind))]
     written = {name for file in own for name in imported(file.read_bytes())}
     return tuple(installed([*KEDRO, *plugins(), *classes, *written]))

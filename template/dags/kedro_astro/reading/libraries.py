@@ -1,7 +1,5 @@
 """Which third-party modules a project needs, from its text and what is installed. Imports none."""
 
-from __future__ import annotations
-
 import ast
 import sys
 from collections.abc import Iterable

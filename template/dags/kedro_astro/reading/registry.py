@@ -4,9 +4,9 @@ import importlib
 import inspect
 import sys
 import warnings
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from kedro_astro.reading.diagnose import describe, describe_skipped
@@ -38,21 +38,20 @@ def registered(project: Path, package: str) -> tuple[tuple[Pipeline, ...], tuple
     folders = _by_themselves(package)
     if broken:
         found = {**folders, **found}
-    homes = _homes(folders)
     return tuple(
         Pipeline(
             name=name,
-            nodes=tuple(_node(node, homes) for node in pipeline.nodes),
+            nodes=tuple(map(_node, pipeline.nodes)),
             doc=_doc(sys.modules.get(f"{package}.pipelines.{name}")),
-            alone=name in folders and set(folders[name].nodes) == set(pipeline.nodes),
+            alone=name in folders and _whose(folders[name]) == _whose(pipeline),
         )
         for name, pipeline in sorted(found.items())
     ), tuple(broken)
 
 
 def _by_themselves(package: str) -> dict[str, Any]:
-    """Return the pipelines as Kedro loads each when it is asked for nothing else: by the name of
-    its folder below `pipelines/`."""
+    """Return the pipelines as Kedro loads each when it is asked for nothing else, in a process that
+    has imported none of the package: by the name of its folder below `pipelines/`."""
     from kedro.framework.project import pipelines
 
     # Kedro 1.4 cannot be asked: it loads the whole registry, here and in each task.
@@ -60,7 +59,7 @@ def _by_themselves(package: str) -> dict[str, Any]:
     paths = importlib.import_module(package).__path__
     folders = {folder for path in paths for folder in Path(path, "pipelines").glob("*")}
     names = {folder.name for folder in folders if folder.is_dir()}
-    found = {}
+    loaded, found = _forgotten(package), {}
     for name in sorted(name for name in names if not name.startswith((".", "__"))):
         # Why one cannot be loaded is known already: reading all has failed with the same error.
         with suppress(Exception), warnings.catch_warnings():
@@ -68,23 +67,25 @@ def _by_themselves(package: str) -> dict[str, Any]:
             request([name])
             if pipelines[name] is not None:
                 found[name] = pipelines[name]
+        _forgotten(package)
     request(None)
+    sys.modules.update(loaded)
     return found
 
 
-def _homes(folders: Mapping[str, Any]) -> dict[tuple[Any, int], str]:
-    """Return by node and its function, which to Kedro is no part of what a node is, the smallest
-    pipeline that Kedro can load by itself and that has it."""
-    homes: dict[tuple[Any, int], str] = {}
-    for name, pipeline in sorted(folders.items(), key=lambda item: (len(item[1].nodes), item[0])):
-        for node in pipeline.nodes:
-            homes.setdefault((node, id(node.func)), name)
-    return homes
+def _forgotten(package: str) -> dict[str, ModuleType]:
+    """Take a package's modules from those that are imported, and return them."""
+    names = [name for name in sys.modules if name.partition(".")[0] == package]
+    return {name: sys.modules.pop(name) for name in names}
 
 
-def _node(node: Any, homes: Mapping[tuple[Any, int], str]) -> Node:
+def _whose(pipeline: Any) -> set[tuple[Any, str, str]]:
+    """Return the nodes, and whose function each has: to Kedro that is no part of what a node is."""
+    return {(n, str(n), getattr(n.func, "__module__", "")) for n in pipeline.nodes}
+
+
+def _node(node: Any) -> Node:
     return Node(
-        home=homes.get((node, id(node.func)), ""),
         name=node.name,
         inputs=tuple(node.inputs),
         outputs=tuple(node.outputs),

@@ -1,8 +1,7 @@
 """What `airflow.yml` may say. It needs pydantic: for Airflow's interpreter, and not for a parse."""
 
-from kedro_astro.settings.models import json_schema
 from kedro_astro.settings.names import wrong_names
 from kedro_astro.settings.read import must_be, read
 from kedro_astro.settings.use import for_pipeline, for_task, selected
 
-__all__ = ["for_pipeline", "for_task", "json_schema", "must_be", "read", "selected", "wrong_names"]
+__all__ = ["for_pipeline", "for_task", "must_be", "read", "selected", "wrong_names"]

@@ -10,17 +10,7 @@ from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    JsonValue,
-    PrivateAttr,
-    Tag,
-)
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 from typing_extensions import TypeAliasType
 
 LARGEST = 2**31 - 1
@@ -273,8 +263,6 @@ class AirflowYml(BaseModel):
     whole_project: Section | None = _says("settings of the pipeline __default__")
     pipelines: Selection | None = _says("which pipelines become DAGs")
 
-    _wrong: dict[str, str] = PrivateAttr(default_factory=dict)  # by section; see `for_pipeline`
-
     def sections(self) -> dict[str, Section | None]:
         """Return the pipelines' own sections by their names in the file, see `section_name`."""
         return {WHOLE_PROJECT: self.whole_project, **(self.__pydantic_extra__ or {})}
@@ -297,16 +285,3 @@ def said(section: Model | None) -> dict[str, Any]:
     if "schedule_interval" in values:
         values["schedule"] = values.pop("schedule_interval")
     return values
-
-
-class _Schema(GenerateJsonSchema):
-    """Without defaults: an editor would offer null for each setting."""
-
-    def default_schema(self, schema: Any) -> dict[str, Any]:
-        return self.generate_inner(schema["schema"])
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON schema of the whole file, for editors."""
-    dialect = {"$schema": _Schema.schema_dialect}
-    return dialect | AirflowYml.model_json_schema(schema_generator=_Schema)

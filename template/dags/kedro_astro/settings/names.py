@@ -12,10 +12,7 @@ from kedro_astro.structure import Pipeline, untranscoded
 
 
 def wrong_names(
-    file: AirflowYml,
-    pipelines: Sequence[Pipeline],
-    source: str,
-    lasting: Collection[str],
+    file: AirflowYml, pipelines: Sequence[Pipeline], source: str, lasting: Collection[str]
 ) -> list[str]:
     """Return a sentence for each name that names nothing.
 

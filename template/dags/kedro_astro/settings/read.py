@@ -23,7 +23,7 @@ def read(raw: object, source: str) -> tuple[AirflowYml, list[str]]:
         source: the file to name, such as `conf/base/airflow.yml`.
 
     Returns:
-        The file without what is wrong; `for_pipeline` refuses the sections that had it.
+        The file without what is wrong.
     """
     found: dict[Place, str] = {}
     rest = {} if raw is None else raw
@@ -37,7 +37,6 @@ def read(raw: object, source: str) -> tuple[AirflowYml, list[str]]:
             rest = _without(rest, wrong)
     for section in ("default", *file.sections()):
         found |= {(section, key): text for key, text in _wrong_together(file, section).items()}
-    file._wrong.update({place[0] if place else "default": text for place, text in found.items()})
     return file, [f"{source}: {text}" for text in dict.fromkeys(found.values())]
 
 

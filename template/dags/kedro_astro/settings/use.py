@@ -48,13 +48,12 @@ def selected(file: AirflowYml, names: Iterable[str]) -> tuple[str, ...]:
     """
     section = said(file.pipelines)
     include = section.get("include")
-    wanted, unwanted = ["*"] if include is None else include, section.get("exclude") or ()
-    return tuple(
-        name
-        for name in names
-        if any(fnmatchcase(name, pattern) for pattern in wanted)
-        and not any(fnmatchcase(name, pattern) for pattern in unwanted)
-    )
+
+    def match(name: str, patterns: Iterable[str]) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+    wanted = [name for name in names if include is None or match(name, include)]
+    return tuple(name for name in wanted if not match(name, section.get("exclude") or ()))
 
 
 def for_pipeline(file: AirflowYml, name: str) -> Settings:
@@ -62,15 +61,8 @@ def for_pipeline(file: AirflowYml, name: str) -> Settings:
 
     `params` and the settings of nodes, tags and namespaces are added to the default's, name by
     name; all else replaces it.
-
-    Raises:
-        SettingsError: if `default` or the section has problems: a DAG with half of its settings
-            could run at the wrong time or in the wrong place.
     """
-    section = section_name(name)
-    if wrong := file._wrong.get("default") or file._wrong.get(section):
-        raise SettingsError(f"airflow.yml, for the pipeline {name}: {wrong}")
-    merged = over(said(file.default), said(file.sections().get(section)))
+    merged = over(said(file.default), said(file.sections().get(section_name(name))))
     values = {key: value for key, value in merged.items() if value is not None}
     dag = {key: values.pop(key) for key in Dag.model_fields if key in values}
     task = {key: values.pop(key) for key in Task.model_fields if key in values}
