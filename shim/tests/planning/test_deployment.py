@@ -185,19 +185,19 @@ class TestImage:
         files = {**IN_A_STORE, "conf/prod/.gitkeep": "", "conf/airflow/.gitkeep": ""}
         dockerfile = IN_A_STORE["Dockerfile"].replace("RUN", "ENV KEDRO_ENV=prod\nRUN")
         said = one(check({**files, "Dockerfile": dockerfile}))
-        assert "has read conf/airflow" in said and "an image for conf/prod" in said
+        assert "has read the Kedro environment 'airflow', and the image is for 'prod'" in said
         monkeypatch.setenv("KEDRO_ENV", "prod")
         assert check({**files, "Dockerfile": dockerfile}) == []
         said = one(check({**files, "Dockerfile": IN_A_STORE["Dockerfile"]}))
-        assert "has read conf/prod" in said and "`ENV KEDRO_ENV=prod`" in said
-        assert said.endswith("check with KEDRO_ENV=airflow.")
+        assert "environment 'prod', and the image is for 'airflow'" in said
+        assert "Check with KEDRO_ENV=airflow, or write `ENV KEDRO_ENV=prod` into" in said
 
     def test_an_environment_where_there_was_none(
         self, check: Check, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         dockerfile = IN_A_STORE["Dockerfile"].replace("RUN", "ENV KEDRO_ENV prod\nRUN")
         said = one(check({**IN_A_STORE, "conf/prod/.gitkeep": "", "Dockerfile": dockerfile}))
-        assert "has read no environment" in said and "say no KEDRO_ENV; or" in said
+        assert "environment '', and the image is for 'prod'. Check with KEDRO_ENV=prod" in said
         monkeypatch.setenv("KEDRO_ENV", "prod")
         said = one(check({**IN_A_STORE, "conf/prod/.gitkeep": ""}))
         assert said.endswith("if no environment is meant, check without KEDRO_ENV.")

@@ -1,6 +1,6 @@
 """What `airflow.yml` names by a dotted path: the user's own functions and timetables."""
 
-import importlib
+import pkgutil
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +17,10 @@ def imported(path: str, source: str | None, what: str) -> Any:
     Raises:
         SettingsError: if there is no such module or name.
     """
-    module, _, name = path.rpartition(".")
     if source and source not in sys.path:
         sys.path.insert(0, source)
     try:
-        return getattr(importlib.import_module(module), name)
+        return pkgutil.resolve_name(path)
     except (ImportError, AttributeError) as error:
         from kedro_astro.errors import SettingsError
 

@@ -27,7 +27,7 @@ def build_dags(project: Path) -> dict[str, sdk.DAG]:
         project: the folder that holds `pyproject.toml`.
     """
     wanted = sdk.get_parsing_context().dag_id
-    manifest = read_for_task(project, wanted, patience) if wanted else read(project, patience)
+    manifest = read_for_task(project, wanted, patience()) if wanted else read(project, patience())
     found = manifest.blueprints(wanted)
     return {blueprint["dag_id"]: build_dag(blueprint, project) for blueprint in found}
 
@@ -41,7 +41,7 @@ def raise_problems(project: Path) -> None:
     """
     from kedro_astro.errors import BrokenProjectError, StillReadingError
 
-    manifest = read(project, patience)
+    manifest = read(project, patience())
     if manifest.still_reading:
         raise StillReadingError(kept=len(manifest.dag_ids))
     if manifest.problems:

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,7 +102,7 @@ def to_bytes(
     return json.dumps(header).encode() + b"\n" + body
 
 
-def read(project: Path, patience: Callable[[], float] | None = None) -> Manifest:
+def read(project: Path, patience: float | None = None) -> Manifest:
     """Return what is known of the project, which is read again only if the sources changed.
 
     What cannot be a DAG now is as it was when it last could be, and the reason is in `problems`. If
@@ -111,7 +111,7 @@ def read(project: Path, patience: Callable[[], float] | None = None) -> Manifest
 
     Args:
         project: the folder that holds `pyproject.toml`.
-        patience: returns the seconds to wait for a reading; forever if None.
+        patience: seconds to wait for a reading; forever if None.
 
     Raises:
         ManifestError: if `KEDRO_ASTRO_MANIFEST` names a file that is no manifest.
@@ -125,10 +125,10 @@ def read(project: Path, patience: Callable[[], float] | None = None) -> Manifest
         return kept
     from kedro_astro.airflow.refresh import refresh
 
-    return refresh(project, path, patience and patience())
+    return refresh(project, path, patience)
 
 
-def read_for_task(project: Path, dag_id: str, patience: Callable[[], float]) -> Manifest:
+def read_for_task(project: Path, dag_id: str, patience: float) -> Manifest:
     """Return the manifest that a task takes its DAG from: the last one, whatever has changed since.
 
     Its run was scheduled from that one. Only if it does not have the DAG is the project read.

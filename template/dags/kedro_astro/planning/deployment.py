@@ -23,15 +23,8 @@ NEEDED = {
 SECRET = {".env": ".env*", "conf/base/credentials.yml": "**/*credentials*"}
 """Files that no image may have, and the lines of `.dockerignore` that leave them out."""
 
-LIBRARIES = {
-    **dict.fromkeys(("s3", "s3a"), "s3fs"),
-    **dict.fromkeys(("gs", "gcs"), "gcsfs"),
-    **dict.fromkeys(("abfs", "abfss", "az", "adl"), "adlfs"),
-}
-"""What Kedro's datasets read an object store with, by the scheme of its addresses."""
-
 THEIR_OWN_READERS = ("spark.", "ibis.", "databricks.", "pandas.DeltaTableDataset")
-"""How types of datasets begin that do not need it."""
+"""How types of datasets begin that need no such library."""
 
 
 ELSEWHERE = r"(?!(?:file|local|memory):/)[\w+:]{2,}:/"
@@ -82,12 +75,16 @@ def no_library(datasets: Mapping[str, Dataset], file: str, requirements: str) ->
         datasets: of the project.
         file, requirements: its name and its text.
     """
+    from fsspec.registry import known_implementations  # Airflow brings it
+
     lacking: dict[str, list[str]] = {}
     for name, dataset in datasets.items():
-        scheme, _, rest = (dataset.location or "").partition("://")
-        library = LIBRARIES.get(scheme.rpartition("::")[2])
-        named = library and re.search(rf"(?mi)^[^#\n]*\b{library}\b", requirements)
-        if rest and library and not named and not dataset.type.startswith(THEIR_OWN_READERS):
+        scheme = (dataset.location or "").partition("://")[0].rpartition("::")[2]
+        known = known_implementations.get(scheme.replace("abfss", "abfs"), {"class": "fsspec"})
+        library = known["class"].partition(".")[0]
+        named = re.search(rf"(?mi)^[^#\n]*\b{library.replace('_', '[_-]')}\b", requirements)
+        own = dataset.type.startswith(THEIR_OWN_READERS)
+        if library != "fsspec" and not named and not own:
             lacking.setdefault(library, []).append(name)
     for library, names in lacking.items():
         place = datasets[names[0]].location
@@ -115,7 +112,13 @@ def not_deployed(
         lines = "\n".join(SECRET[name] for name in let_in)
         what = f".dockerignore would let {' and '.join(let_in)} into the image."
         yield f"{what} Add to its beginning:\n{lines}"
-    yield from _other_environment(structure.env, files.get("Dockerfile", ""), exists)
+    dockerfile = files.get("Dockerfile", "")
+    said = re.search(r"(?mi)^\s*ENV\s+KEDRO_ENV[=\s]\s*[\"']?([\w.-]+)", dockerfile)
+    theirs = said[1] if said else "airflow" if exists("conf/airflow") else ""
+    if dockerfile and theirs != structure.env:
+        what = f"this check has read the Kedro environment {structure.env!r}, and the image is for"
+        remedy = f"Check with KEDRO_ENV={theirs}, or write `ENV KEDRO_ENV={structure.env}`"
+        yield f"{what} {theirs!r}. {remedy} into the Dockerfile, above the line that compiles."
     folders = tuple(f"conf/{name}/" for name in ("base", structure.env or "local"))
     for name, text in files.items():
         keys = re.findall(r"(?m)^[\"']?([\w.-]+)[\"']?\s*:", text)
@@ -150,14 +153,3 @@ def in_image(path: str, dockerignore: str) -> bool:
             GitIgnoreSpec.from_lines([rule])
             rules.append(rule)
     return not GitIgnoreSpec.from_lines(rules).match_file(path)
-
-
-def _other_environment(env: str, dockerfile: str, exists: Callable[[str], bool]) -> Iterator[str]:
-    said = re.search(r"(?mi)^\s*ENV\s+KEDRO_ENV[=\s]\s*[\"']?([\w.-]+)", dockerfile)
-    theirs = said[1] if said else "airflow" if exists("conf/airflow") else ""
-    if dockerfile and theirs != env:
-        mine, other = (f"conf/{name}" if name else "no environment" for name in (env, theirs))
-        right = f"`ENV KEDRO_ENV={env}`, above the line that compiles" if env else "no KEDRO_ENV"
-        check = f"with KEDRO_ENV={theirs}" if theirs else "without KEDRO_ENV"
-        what = f"this check has read {mine}, and the Dockerfile makes an image for {other}."
-        yield f"{what} Have it say {right}; or, if {other} is meant, check {check}."

@@ -109,10 +109,7 @@ Timeout = Annotated[_Timeout | None, Field(title=f"more than 0: {MINUTES}")]
 _Number = Annotated[int, Field(ge=0, le=999_999)]
 _Numbers = Annotated[list[_Number], Field(min_length=3, max_length=7)]
 _Date = Annotated[Annotated[str, Field(pattern=ISO)] | _Numbers, AfterValidator(_date)]
-DATE = (
-    'a date such as 2024-01-31, "2024-01-31T06:00:00+02:00" or [2024, 1, 31], '
-    "in UTC if it has no offset"
-)
+DATE = 'a date such as 2024-01-31, "2024-01-31T06:00:00+02:00" or [2024, 1, 31], else read in UTC'
 Date = Annotated[_Date | None, Field(title=DATE)]
 _Function = Annotated[_Path, AfterValidator(Callback)]
 Function = Annotated[_Function | None, Field(title="a path such as package.module.function")]
