@@ -37,12 +37,13 @@ bench:  ## measure what the README claims under "How fast it is"; the results ar
 	@$(PYTHON) tools/bootstrap.py bench
 	@$(BENCH)/bin/python shim/benchmarks
 
-lint: setup  ## ruff, mypy, who imports whom in the shim, and whether its checksums are true
+lint: setup  ## ruff, mypy, who imports whom in the shim, its checksums and its size
 	$(BIN)/python tools/checksums.py
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	PYTHONPATH=shim/src $(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/python tools/size.py
 
 size: setup  ## how many lines of code the shim has; fails where they are too many
 	@$(BIN)/python tools/size.py

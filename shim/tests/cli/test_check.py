@@ -52,6 +52,7 @@ def test_list_as_json(make_project: MakeProject, kedro_astro) -> None:
         "inputs": ["doubled"],
         "outputs": ["total"],
         "merged": False,
+        "hook": None,
     }
 
 

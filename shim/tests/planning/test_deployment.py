@@ -185,11 +185,11 @@ class TestImage:
         files = {**IN_A_STORE, "conf/prod/.gitkeep": "", "conf/airflow/.gitkeep": ""}
         dockerfile = IN_A_STORE["Dockerfile"].replace("RUN", "ENV KEDRO_ENV=prod\nRUN")
         said = one(check({**files, "Dockerfile": dockerfile}))
-        assert "has read the Kedro environment 'airflow', and the image is for 'prod'" in said
+        assert "has read conf/airflow, and in the image conf/prod is read" in said
         monkeypatch.setenv("KEDRO_ENV", "prod")
         assert check({**files, "Dockerfile": dockerfile}) == []
         said = one(check({**files, "Dockerfile": IN_A_STORE["Dockerfile"]}))
-        assert "environment 'prod', and the image is for 'airflow'" in said
+        assert "has read conf/prod, and in the image conf/airflow is read" in said
         assert "Check with KEDRO_ENV=airflow, or write `ENV KEDRO_ENV=prod` into" in said
 
     def test_an_environment_where_there_was_none(
@@ -197,10 +197,10 @@ class TestImage:
     ) -> None:
         dockerfile = IN_A_STORE["Dockerfile"].replace("RUN", "ENV KEDRO_ENV prod\nRUN")
         said = one(check({**IN_A_STORE, "conf/prod/.gitkeep": "", "Dockerfile": dockerfile}))
-        assert "environment '', and the image is for 'prod'. Check with KEDRO_ENV=prod" in said
+        assert "conf/local, and in the image conf/prod is read. Check with KEDRO_ENV=prod" in said
         monkeypatch.setenv("KEDRO_ENV", "prod")
         said = one(check({**IN_A_STORE, "conf/prod/.gitkeep": ""}))
-        assert said.endswith("if no environment is meant, check without KEDRO_ENV.")
+        assert "conf/prod, and in the image conf/local is read. Check with KEDRO_ENV=local" in said
 
 
 class TestCredentials:

@@ -25,9 +25,9 @@ class BrokenProjectError(KedroAstroError):
         if kept is not None:
             stay = f"Its {kept} DAGs that could be read, now or before, stay."
             next_ = (
-                "Mend it and save, and this message goes. `kedro registry list` has the traceback "
-                f"of what cannot be imported. {stay if kept else 'Until then it has no DAGs.'}"
+                "Mend it and save, and this message goes. `kedro registry list` has the traceback"
             )
+            next_ += f" of what is not imported. {stay if kept else 'Until then it has no DAGs.'}"
         what = "Something is wrong with this project's pipelines or their configuration."
         super().__init__("\n".join([what, *problems, next_]))
 
@@ -65,10 +65,9 @@ class InterpreterError(KedroAstroError):
     """
 
     def __init__(self, why: str) -> None:
-        super().__init__(
-            f"{why}. Install requirements.txt for it (`uv sync` on your machine, for .venv), or "
-            "set KEDRO_ASTRO_PYTHON to the interpreter that has Kedro and the project's libraries."
-        )
+        next_ = "Install requirements.txt for it (`uv sync` on your machine, for .venv), or set"
+        other = "KEDRO_ASTRO_PYTHON to the interpreter that has Kedro and the project's libraries"
+        super().__init__(f"{why}. {next_} {other}.")
 
 
 class SessionError(KedroAstroError):
@@ -88,11 +87,10 @@ class CrossingError(KedroAstroError):
     """
 
     def __init__(self, pipeline: str, dataset: str, producer: str, consumer: str) -> None:
-        super().__init__(
-            f"Pipeline {pipeline}: the dataset {dataset} is in memory and would have to go from "
-            f"the task of node {producer} to that of node {consumer}. Declare it in the catalog as "
-            "a type that saves it, or keep the two together (`grouping: memory` does)."
-        )
+        what = f"Pipeline {pipeline}: the dataset {dataset} is in memory and would have to go"
+        where = f"from the task of node {producer} to that of node {consumer}"
+        next_ = "Declare it in the catalog as a type that saves it, or keep the two together"
+        super().__init__(f"{what} {where}. {next_} (`grouping: memory` does).")
 
 
 class SameIdError(KedroAstroError):
@@ -104,10 +102,9 @@ class SameIdError(KedroAstroError):
     """
 
     def __init__(self, pipeline: str, other: str, dag_id: str) -> None:
-        super().__init__(
-            f"Pipeline {pipeline}: its DAG would be called {dag_id}, as that of pipeline {other}. "
-            "Rename one of the two, or give one a `dag_id` in airflow.yml."
-        )
+        what = f"its DAG would be called {dag_id}, as that of pipeline {other}"
+        next_ = "Rename one of the two, or give one a `dag_id` in airflow.yml."
+        super().__init__(f"Pipeline {pipeline}: {what}. {next_}")
 
 
 class RefusedDagError(KedroAstroError):
@@ -137,10 +134,9 @@ class CacheError(KedroAstroError):
 
     def __init__(self, path: Path, error: OSError) -> None:
         file = error.filename2 or error.filename or path
-        super().__init__(
-            f"{file} cannot be used ({error.strerror or error}), so what is known of this project "
-            f"may be old. Delete the folder {path.parent}, or let Airflow write there."
-        )
+        what = f"{file} cannot be used ({error.strerror or error})"
+        next_ = f"Delete the folder {path.parent}, or let Airflow write there."
+        super().__init__(f"{what}, so what is known of this project may be old. {next_}")
 
 
 class StillReadingError(KedroAstroError):
@@ -152,10 +148,9 @@ class StillReadingError(KedroAstroError):
 
     def __init__(self, kept: int) -> None:
         there = f"the {kept} DAGs of the last reading stay" if kept else "there are no DAGs"
-        super().__init__(
-            "Reading this project's pipelines takes longer than Airflow waits for a DAG file. "
-            f"Until it is done, in the background, {there}. What do they do when they are imported?"
-        )
+        what = "Reading this project's pipelines takes longer than Airflow waits for a DAG file."
+        next_ = f"Until it is done, in the background, {there}. What do they do when imported?"
+        super().__init__(f"{what} {next_}")
 
 
 class SettingsError(KedroAstroError):
@@ -171,11 +166,9 @@ class ManifestError(KedroAstroError):
     """
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(
-            f"The compiled manifest {path} cannot be used: {reason}. Build the image anew, with "
-            "`kedro astro compile` in its Dockerfile (`astro deploy` without --dags), or unset "
-            "KEDRO_ASTRO_MANIFEST."
-        )
+        next_ = "Build the image anew, with `kedro astro compile` in its Dockerfile (`astro deploy`"
+        next_ += " without --dags), or unset KEDRO_ASTRO_MANIFEST."
+        super().__init__(f"The compiled manifest {path} cannot be used: {reason}. {next_}")
 
 
 class StandaloneError(KedroAstroError):
@@ -191,11 +184,13 @@ def of_permission(error: BaseException | None, user: int) -> str:
     """
     while error:
         if isinstance(error, PermissionError) and error.filename:
-            return (
-                f"{error.filename} is closed to the user {user}, who runs this task. Under "
-                "`astro dev start`, `astro dev restart` opens data/ to tasks; elsewhere let that "
-                "user into the folder, or give the dataset another path."
+            what = (
+                f"{error.filename} is closed to the user {user}, who runs this task. Under `astro"
             )
+            next_ = (
+                "dev start`, `astro dev restart` opens data/ to tasks; elsewhere let that user into"
+            )
+            return f"{what} {next_} the folder, or give the dataset another path."
         error = error.__cause__ or error.__context__
     return ""
 
@@ -247,12 +242,10 @@ def of_status(status: int) -> str:
         status: of the process; minus the number of the signal that ended it.
     """
     if status == -SIGKILL:
-        return (
-            "The process of this task's nodes was killed (SIGKILL). If you did not stop the task, "
-            "the machine had no memory left: give the task less to hold, or a larger worker."
+        what = (
+            "The process of this task's nodes was killed (SIGKILL). If you did not stop the task,"
         )
+        return f"{what} memory ran out: give the task less to hold, or a larger worker."
     name = f"signal {Signals(-status).name}" if status < 0 else f"status {status}"
-    return (
-        f"The process of this task's nodes did not run to its end: it ended with {name}. Its last "
-        "lines may say why."
-    )
+    what = "The process of this task's nodes did not run to its end"
+    return f"{what}: it ended with {name}. Its last lines may say why."

@@ -79,9 +79,7 @@ def cache_folder(project: Path) -> Path:
             if ours and os.access(folder, os.W_OK):
                 (folder / ".gitignore").write_text("*\n", encoding="utf-8")
                 return folder
-    raise OSError(
-        f"Neither {own} nor {folder} can be written to. Let Airflow write to one of them."
-    )
+    raise OSError(f"Neither {own} nor {folder} can be written to. Let Airflow write to one.")
 
 
 def prepare_kedro() -> None:

@@ -150,9 +150,10 @@ def untranscoded(name: str) -> str:
     return name.partition("@")[0]
 
 
-def leaves(
-    nested: Mapping[Any, Any], above: tuple[Any, ...] = ()
-) -> Iterator[tuple[tuple[Any, ...], Any]]:
+Keys = tuple[Any, ...]
+
+
+def leaves(nested: Mapping[Any, Any], above: Keys = ()) -> Iterator[tuple[Keys, Any]]:
     """Yield the keys to each value that is no mapping, or an empty one, and the value."""
     for key, value in nested.items():
         if isinstance(value, Mapping) and value:

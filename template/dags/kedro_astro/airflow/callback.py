@@ -24,10 +24,8 @@ def imported(path: str, source: str | None, what: str) -> Any:
     except (ImportError, AttributeError) as error:
         from kedro_astro.errors import SettingsError
 
-        raise SettingsError(
-            f"airflow.yml names the {what} {path}, which cannot be imported: {error}. "
-            "Correct the name there, or add it to your project."
-        ) from error
+        said = f"airflow.yml names the {what} {path}, which cannot be imported: {error}."
+        raise SettingsError(f"{said} Correct the name there, or add it to your project.") from error
 
 
 @dataclass(frozen=True)

@@ -118,11 +118,9 @@ def _schedule(said: Any) -> Any:
     if "assets" in said:
         return _condition(said["assets"])
     # There in Airflow 2 and 3; most DAGs have no need of it.
-    from airflow.serialization.serialized_objects import (  # type: ignore[attr-defined]
-        decode_timetable,
-    )
+    from airflow.serialization import serialized_objects
 
-    return decode_timetable(said["encoded"])
+    return serialized_objects.decode_timetable(said["encoded"])  # type: ignore[attr-defined]
 
 
 def _condition(assets: tuple[str, list[Any]]) -> Any:

@@ -154,9 +154,7 @@ def kept_at(path: Path) -> Manifest | None:
 def fingerprint_of(project: Path, sources: Iterable[str]) -> str:
     """Return a hash of all that a manifest depends on: names, sizes and times of the source files,
     the Kedro environment, this package, the interpreters and when something was installed there."""
-    pythons = sorted(
-        {os.path.abspath(python) for python in (own_python(), sys.executable) if python}
-    )
+    pythons = sorted({os.path.abspath(file) for file in (own_python(), sys.executable) if file})
     # An update of the shim changes its checksums.
     facts: list[object] = [kedro_env(project), *pythons, *_stats(str(SHIM / CHECKSUMS))]
     facts += [_stat(folder) for python in pythons for folder in _site_packages(python)]

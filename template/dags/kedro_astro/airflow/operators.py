@@ -101,11 +101,10 @@ class KedroOperator(BaseOperator):
         try:
             return self.render_template(template, context)
         except Exception as error:
-            raise AirflowFailException(
-                f"airflow.yml sets the parameter {name} to {template!r}, which cannot be rendered: "
-                f"{error}. A run without a logical date has no ds and no data interval: start it "
-                "with one, or with a value for that parameter."
-            ) from error
+            what = f"airflow.yml sets the parameter {name} to {template!r}, which cannot be"
+            why = "A run without a logical date has no ds and no data interval: start it with one,"
+            said = f"{what} rendered: {error}. {why} or with a value for that parameter."
+            raise AirflowFailException(said) from error
 
     def _upstream_versions(self, context: Context) -> dict[str, str]:
         """Return the versions that this run's earlier tasks saved."""

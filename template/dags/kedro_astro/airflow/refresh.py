@@ -152,9 +152,7 @@ def _left(file: Path, fingerprint: str) -> Structure | None:
         return None
 
 
-def _accepted(
-    structure: Structure, fingerprint: str, kept: Manifest | None, project: Path
-) -> bytes:
+def _accepted(structure: Structure, fingerprint: str, old: Manifest | None, project: Path) -> bytes:
     """Return the manifest of a structure: of each pipeline the DAG that Airflow takes, or else the
     last that it took, if need be without its schedule."""
     wrong = wrong_settings(structure)
@@ -163,12 +161,12 @@ def _accepted(
         rest, _ = blueprints(structure)
         for blueprint, verdict in zip(rest, judge(rest, project), strict=True):
             wrong += _refusals(blueprint["pipeline"], verdict, structure)
-        structure = replace(structure, settings=kept.structure().settings if kept else None)
+        structure = replace(structure, settings=old.structure().settings if old else None)
     made, unplanned = blueprints(structure)
     refused = {name: [why] for name, why in unplanned.items()}
     trials = {blueprint["pipeline"]: [blueprint] for blueprint in made}
     here = {pipeline.name for pipeline in structure.pipelines}
-    for last in kept.blueprints() if kept else ():
+    for last in old.blueprints() if old else ():
         name = last["pipeline"]
         if name in trials or name in refused or (structure.problems and name not in here):
             trials.setdefault(name, []).extend([last, {**last, "schedule": None}])

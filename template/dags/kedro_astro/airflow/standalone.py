@@ -115,9 +115,7 @@ def running(project: Path, home: Path, port: int = 0) -> Iterator[Airflow]:
             none for Airflow, or it does not start.
     """
     if (installed := version("apache-airflow")) < "3":
-        raise StandaloneError(
-            f"Airflow {installed} starts with `airflow standalone`, not with this."
-        )
+        raise StandaloneError(f"Start Airflow {installed} with `airflow standalone`.")
     refuse_second(home)
     if awkward := sorted(set("%?#") & set(str(home))):
         raise StandaloneError(f"Rename {home}: Airflow cannot have {' or '.join(awkward)} in it.")
@@ -156,10 +154,8 @@ def refuse_second(home: Path) -> None:
     """
     for process in psutil.process_iter(["cmdline", "environ"]):
         env = process.info["environ"] or {}  # None if it is of another user
-        if (
-            env.get("AIRFLOW_HOME") == str(home.resolve())
-            and "standalone" in process.info["cmdline"]
-        ):
+        same = env.get("AIRFLOW_HOME") == str(home.resolve())
+        if same and "standalone" in process.info["cmdline"]:
             url = env.get("AIRFLOW__API__BASE_URL")
             raise StandaloneError(f"It is already running at {url} (process {process.pid}).")
 

@@ -15,6 +15,7 @@ import time
 from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
+from unittest.mock import patch
 
 from kedro_astro.airflow.manifest import own_python, read
 from kedro_astro.airflow.trial import ALL, TOO_LARGE, load, memory, memory_left, trial
@@ -45,23 +46,18 @@ def warm_up(project: Path, component: str, executor: str, new_interpreter: bool)
     value = os.environ.get(SWITCH, "").strip().lower()
     if value not in ("", "on", "off"):
         log.warning("%s is %r, which counts as on. Write on or off.", SWITCH, value)
-    ours = ("KEDRO_LOGGING_CONFIG", "KEDRO_DISABLE_TELEMETRY")
-    before = {name: os.environ[name] for name in ours if name in os.environ}
     try:
         off = f"{SWITCH} is off" if value == "off" else ""
         if reason := off or _never_warm(component, executor, new_interpreter):
             log.info("Tasks start cold: %s.", reason)
-        else:
+            return
+        # Tasks inherit the environment, those of others as well.
+        with patch.dict(os.environ):
             prepare_kedro()
             _warm(project)
     except Exception as error:
         # Airflow would print a traceback. It is not Airflow's fault, and nothing is broken.
         log.warning("Tasks start cold: %s: %s", type(error).__name__, error)
-    finally:
-        # Tasks inherit the environment, those of others as well.
-        for name in ours:
-            os.environ.pop(name, None)
-        os.environ.update(before)
 
 
 def _never_warm(component: str, executor: str, new_interpreter: bool) -> str:

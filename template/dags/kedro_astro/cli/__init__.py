@@ -160,10 +160,9 @@ def _become_airflows(project: Path) -> NoReturn:
 def _project() -> Path:
     if project := find_project(Path.cwd()):
         return project
-    raise click.ClickException(
-        f"{Path.cwd()} is in no project: neither it nor a folder above it has pyproject.toml and "
-        "dags/kedro_dags.py, which the template brings. Change into your project."
-    )
+    what = f"{Path.cwd()} is in no project: neither it nor a folder above it has pyproject.toml and"
+    next_ = "dags/kedro_dags.py, which the template brings. Change into your project."
+    raise click.ClickException(f"{what} {next_}")
 
 
 def _count(things: Sized, name: str) -> str:

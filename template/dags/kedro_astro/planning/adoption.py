@@ -17,6 +17,9 @@ ENV KEDRO_ASTRO_PYTHON=/opt/kedro/bin/python"""
 
 FROM = "FROM astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12"
 
+Files = Mapping[str, str]
+"""Texts of those files of `LOOKED_AT` that there are, by path in the project."""
+
 LOOKED_AT = (
     *("requirements.txt", OWN_REQUIREMENTS, "Dockerfile", ".dockerignore", ".gitignore"),
     *("dags/*.py", "dags/kedro_astro/__init__.py"),
@@ -25,11 +28,11 @@ LOOKED_AT = (
 """Files, as patterns, whose texts `left_to_merge` and `check.findings` take."""
 
 
-def left_to_merge(files: Mapping[str, str], deployed: bool = False) -> Iterator[tuple[str, str]]:
+def left_to_merge(files: Files, deployed: bool = False) -> Iterator[tuple[str, str]]:
     """Yield what your own files lack: `error` or `warning`, and what it is and how to mend it.
 
     Args:
-        files: texts of the files of `LOOKED_AT` that there are, by path in the project.
+        files: of the project.
         deployed: whether `astro deploy` is to take the project, which stops at another image.
     """
     if "Dockerfile" in files:
@@ -52,7 +55,7 @@ def left_to_merge(files: Mapping[str, str], deployed: bool = False) -> Iterator[
             yield "warning", f"{what} Delete it, or its pipelines run twice: they have DAGs now."
 
 
-def libraries_file(files: Mapping[str, str]) -> str:
+def libraries_file(files: Files) -> str:
     """Return the name of the file that lists Kedro and the libraries of the pipelines."""
     return OWN_REQUIREMENTS if OWN_REQUIREMENTS in files else "requirements.txt"
 
@@ -63,7 +66,7 @@ def airflow_of(dockerfile: str) -> str:
     return f"apache-airflow~={found[1]}.0" if found else "apache-airflow"
 
 
-def _in_the_image(files: Mapping[str, str], deployed: bool) -> Iterator[tuple[str, str]]:
+def _in_the_image(files: Files, deployed: bool) -> Iterator[tuple[str, str]]:
     dockerfile, libraries = files["Dockerfile"], libraries_file(files)
     own = libraries == OWN_REQUIREMENTS
     if not re.search(r"(?m)^FROM \S*/(?:astro-)?runtime:", dockerfile):
@@ -85,7 +88,7 @@ def _in_the_image(files: Mapping[str, str], deployed: bool) -> Iterator[tuple[st
         yield "error", f"{what} Move it and the libraries of your pipelines to {libraries}."
 
 
-def _of_the_package(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _of_the_package(files: Files) -> Iterator[tuple[str, str]]:
     if "dags/kedro_astro/__init__.py" in files:
         what = "kedro_astro is installed, and Airflow takes it rather than dags/kedro_astro."
         yield "error", f"{what} Uninstall kedro-astro, or delete the folder."

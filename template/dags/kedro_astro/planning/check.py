@@ -1,10 +1,11 @@
 """What `kedro astro check` finds before anything runs. Pure functions."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from kedro_astro.planning.adoption import left_to_merge, libraries_file
-from kedro_astro.planning.deployment import how_to_provide, no_library, not_deployed, not_shared
+from kedro_astro.planning import deployment
+from kedro_astro.planning.adoption import Files, left_to_merge, libraries_file
+from kedro_astro.planning.deployment import Exists, how_to_provide
 from kedro_astro.planning.ids import airflow_id
 from kedro_astro.planning.plan import Plan, Plans, shared_by_runs
 from kedro_astro.project import IN_DAGS, REPAIR
@@ -36,9 +37,9 @@ def findings(
     structure: Structure,
     plans: Plans,
     problems: Iterable[str],
-    exists: Callable[[str], bool],
+    exists: Exists,
     target: str | None,
-    files: Mapping[str, str],
+    files: Files,
 ) -> list[Finding]:
     """Return what is wrong with a project, errors first.
 
@@ -46,21 +47,21 @@ def findings(
         structure: the project.
         plans: the tasks of each pipeline, or why it has none.
         problems: what could not be read or cannot be a DAG.
-        exists: whether there is something at a path in the project.
+        exists: asks the project whether there is something at a path.
         target: one of `project.TARGETS` to also look for what it would lack.
-        files: texts of the files of `adoption.LOOKED_AT` and `deployment.LOOKED_AT`, by path.
+        files: those of `adoption.LOOKED_AT` and `deployment.LOOKED_AT`.
     """
     planned = {name: plan for name, plan in plans.items() if isinstance(plan, Plan)}
     wrong = [problem.strip() for problem in problems]
     if (libraries := libraries_file(files)) in files:
-        wrong += no_library(structure.datasets, libraries, files[libraries])
+        wrong += deployment.no_library(structure.datasets, libraries, files[libraries])
     if target:
         tasks = [task for plan in planned.values() for task in plan.tasks]
         # Of the other targets nobody knows yet what their workers bring along.
         ignored = files.get(".dockerignore", "") if target == "astro" else "**"
-        wrong += not_shared(structure, tasks, exists, ignored)
+        wrong += deployment.not_shared(structure, tasks, exists, ignored)
     if target == "astro":
-        wrong += not_deployed(structure, files, exists)
+        wrong += deployment.not_deployed(structure, files, exists)
     found = {
         *(("error", "", what) for what in wrong),
         *((level, "", what) for level, what in left_to_merge(files, target == "astro")),
@@ -91,7 +92,7 @@ def of_the_folder(changed: Collection[str], conflicts: Collection[str]) -> Itera
         yield Finding("error", "", f"{what} {remedy}")
 
 
-def _not_there(structure: Structure, exists: Callable[[str], bool]) -> Found:
+def _not_there(structure: Structure, exists: Exists) -> Found:
     """Inputs that no other node makes, no other run can have left, or nobody has put there."""
     nodes = [node for pipeline in structure.pipelines for node in pipeline.nodes]
     saved = {untranscoded(name) for node in nodes for name in node.outputs}
@@ -128,7 +129,7 @@ def _no_credentials(structure: Structure, target: str | None) -> Found:
         yield "error" if target else "warning", "", f"{what} {remedy}"
 
 
-def _not_live(structure: Structure, files: Mapping[str, str]) -> Found:
+def _not_live(structure: Structure, files: Files) -> Found:
     """Sources that `docker-compose.override.yml` would have to mount under another name."""
     for folder in structure.sources[:2]:
         if f"./{folder}:" not in files.get(OVERRIDE, f"./{folder}:"):
@@ -157,7 +158,5 @@ def _mixed_runs(structure: Structure, plans: Mapping[str, Plan]) -> Found:
         runs = plan.settings.dag.get("max_active_runs", 1)
         if runs != 1 and (shared := shared_by_runs(plan.tasks, structure.datasets)):
             what = f"airflow.yml allows {runs} runs at once, which would write over each other's"
-            remedy = (
-                "put ${runtime_params:airflow_run} into their path, or set max_active_runs to 1."
-            )
+            remedy = "put ${runtime_params:airflow_run} into the path, or set max_active_runs to 1."
             yield "warning", name, f"{what} {', '.join(shared)}. Make these `versioned`, {remedy}"

@@ -5,9 +5,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
-from kedro_astro.planning.adoption import FROM
+from kedro_astro.planning.adoption import FROM, Files
 from kedro_astro.planning.grouping import Task
 from kedro_astro.structure import Dataset, Structure, untranscoded
+
+Exists = Callable[[str], bool]
+"""Whether there is something at a path in the project."""
 
 LOOKED_AT = ("packages.txt", ".astro/config.yaml", "conf/**/credentials*.y*ml")
 """Files, as patterns, whose texts `not_deployed` takes besides those of `adoption.LOOKED_AT`."""
@@ -32,7 +35,7 @@ ELSEWHERE = r"(?!(?:file|local|memory):/)[\w+:]{2,}:/"
 
 
 def not_shared(
-    structure: Structure, tasks: Iterable[Task], exists: Callable[[str], bool], ignored: str
+    structure: Structure, tasks: Iterable[Task], exists: Exists, ignored: str
 ) -> Iterator[str]:
     """Yield what tasks could not hand over, load or leave behind if each had a disk of its own.
 
@@ -41,7 +44,7 @@ def not_shared(
     Args:
         structure: the project.
         tasks: of all pipelines that are DAGs.
-        exists: whether there is something at a path in the project.
+        exists: asks the project.
         ignored: the text of `.dockerignore`.
     """
     # Those for hooks alone load what the others saved, if they load anything.
@@ -93,15 +96,13 @@ def no_library(datasets: Mapping[str, Dataset], file: str, requirements: str) ->
         yield f"{what} it. Add the line:\n{library}"
 
 
-def not_deployed(
-    structure: Structure, files: Mapping[str, str], exists: Callable[[str], bool]
-) -> Iterator[str]:
+def not_deployed(structure: Structure, files: Files, exists: Exists) -> Iterator[str]:
     """Yield what would stop `astro deploy`, give secrets away, or be missing in its image.
 
     Args:
         structure: the project.
-        files: texts of the files of `LOOKED_AT` here and in `adoption`, by path in the project.
-        exists: whether there is something at a path in the project.
+        files: those of `LOOKED_AT`, here and in `adoption`.
+        exists: asks the project.
     """
     for name, remedy in NEEDED.items():
         if name not in files:
@@ -114,11 +115,11 @@ def not_deployed(
         yield f"{what} Add to its beginning:\n{lines}"
     dockerfile = files.get("Dockerfile", "")
     said = re.search(r"(?mi)^\s*ENV\s+KEDRO_ENV[=\s]\s*[\"']?([\w.-]+)", dockerfile)
-    theirs = said[1] if said else "airflow" if exists("conf/airflow") else ""
-    if dockerfile and theirs != structure.env:
-        what = f"this check has read the Kedro environment {structure.env!r}, and the image is for"
-        remedy = f"Check with KEDRO_ENV={theirs}, or write `ENV KEDRO_ENV={structure.env}`"
-        yield f"{what} {theirs!r}. {remedy} into the Dockerfile, above the line that compiles."
+    theirs = said[1] if said else "airflow" if exists("conf/airflow") else "local"
+    if dockerfile and theirs != (mine := structure.env or "local"):
+        what = f"this check has read conf/{mine}, and in the image conf/{theirs} is read."
+        where = "into the Dockerfile, above the line that compiles"
+        yield f"{what} Check with KEDRO_ENV={theirs}, or write `ENV KEDRO_ENV={mine}` {where}."
     folders = tuple(f"conf/{name}/" for name in ("base", structure.env or "local"))
     for name, text in files.items():
         keys = re.findall(r"(?m)^[\"']?([\w.-]+)[\"']?\s*:", text)

@@ -167,10 +167,7 @@ def _task_ids(
         for group, nodes in members.items()
     }
     taken = Counter(ids.values())
-    return {
-        group: name if taken[name] == 1 else hashed(name, *names[group])
-        for group, name in ids.items()
-    }
+    return {g: name if taken[name] == 1 else hashed(name, *names[g]) for g, name in ids.items()}
 
 
 def _group_name(nodes: Sequence[Node], sizes: Mapping[str | None, int]) -> str:

@@ -3,18 +3,11 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from kedro_astro.planning.grouping import Task
 from kedro_astro.planning.ids import airflow_id
 from kedro_astro.structure import Dataset, Pipeline, is_parameter
-
-JSON_TYPES = {
-    bool: "boolean",
-    int: "integer",
-    float: "number",
-    str: "string",
-    list: "array",
-    dict: "object",
-}
 
 
 def form(
@@ -50,7 +43,7 @@ def used_parameters(pipeline: Pipeline, names: Iterable[str]) -> list[str]:
 def _json_types(*values: Any) -> str | list[str]:
     """Return the JSON type that all values have, or all their types: `airflow.yml` may say a
     template, which is text, for a number."""
-    types = sorted({JSON_TYPES.get(type(value), "null") for value in values})
+    types = sorted({TypeAdapter(type(value)).json_schema()["type"] for value in values})
     if types == ["null"]:
         return ["null", "string"]
     return types[0] if len(types) == 1 else types

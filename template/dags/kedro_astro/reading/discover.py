@@ -8,6 +8,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from kedro_astro.errors import ConfigurationError, InterpreterError, MissingEnvi
 from kedro_astro.project import kedro_env, prepare_kedro, relative, write
 from kedro_astro.reading.catalog import check_entries, dataset_of, types_of
 from kedro_astro.reading.diagnose import describe
-from kedro_astro.reading.libraries import KEDRO, dataset_class, imported, installed, plugins
+from kedro_astro.reading.libraries import KEDRO, dataset_class, imported, installed
 from kedro_astro.reading.parameters import for_form, plain
 from kedro_astro.reading.registry import registered
 from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER, SOURCES, Structure, nothing
@@ -137,8 +138,10 @@ def _libraries(source: Path, entries: Iterable[Mapping[str, Any]]) -> tuple[str,
     own = [file for file in loaded if file.suffix == ".py" and file.is_relative_to(source)]
     kinds = {kind for entry in entries for kind in types_of(entry)}
     classes = [found for kind in kinds if (found := dataset_class(kind))]
+    # Each session imports those.
+    plugins = [point.module for point in entry_points(group="kedro.hooks")]
     written = {name for file in own for name in imported(file.read_bytes())}
-    return tuple(installed([*KEDRO, *plugins(), *classes, *written]))
+    return tuple(installed([*KEDRO, *plugins, *classes, *written]))
 
 
 def _section(loader: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import ast
 import sys
 from collections.abc import Iterable
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.metadata import entry_points
 from pathlib import Path
 
 KEDRO = ("kedro.framework.session", "kedro.framework.startup", "kedro.runner")
@@ -36,11 +35,6 @@ def imported(source: str | bytes) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
-
-
-def plugins() -> list[str]:
-    """Return the modules of installed Kedro plugins with hooks, which each session imports."""
-    return [point.module for point in entry_points(group="kedro.hooks")]
 
 
 def dataset_class(kind: str) -> str | None:

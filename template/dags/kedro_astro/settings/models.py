@@ -19,7 +19,7 @@ LARGEST = 2**31 - 1
 YEAR = 365 * 24 * 60
 """In minutes."""
 
-WITH_UNIT = r"^[0-9]+(\.[0-9]+)? ?[smhd]$"
+UNIT = r"^[0-9]+(\.[0-9]+)? ?[smhd]$"
 ABOVE_0 = r"^([0-9]*[1-9][0-9]*(\.[0-9]+)?|[0-9]+\.[0-9]*[1-9][0-9]*) ?[smhd]$"
 
 ISO = (
@@ -99,9 +99,7 @@ Backoff = Annotated[
     bool | Literal[0] | _Factor | None, Field(title="true, false, 0, or a number from 1 to 100")
 ]
 MINUTES = 'minutes, or text such as "30s", "5m", "1h" or "1d"; at most a year'
-_Duration = Annotated[
-    _Minutes | Annotated[str, Field(pattern=WITH_UNIT)], AfterValidator(_duration)
-]
+_Duration = Annotated[_Minutes | Annotated[str, Field(pattern=UNIT)], AfterValidator(_duration)]
 Duration = Annotated[_Duration | None, Field(title=MINUTES)]
 _More = Annotated[_Minutes, Field(gt=0)] | Annotated[str, Field(pattern=ABOVE_0)]
 _Timeout = Annotated[_More, AfterValidator(_duration)]

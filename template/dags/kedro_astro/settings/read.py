@@ -158,10 +158,8 @@ def _wrong_sections(file: AirflowYml, pipelines: Collection[str]) -> Iterator[st
     known = {"default", "pipelines", *map(models.section_name, pipelines)}
     for name in sorted(file.model_fields_set):
         if name in sections and name in pipelines:
-            yield (
-                f"{name} is both a section of its own meaning and a pipeline. "
-                "Register the pipeline under another name."
-            )
+            what = f"{name} is both a section of its own meaning and a pipeline"
+            yield f"{what}. Register the pipeline under another name."
         elif name not in known:
             meant = choice(models.section_name(name), known)
             yield f"{label(name)} is no registered pipeline. {meant}"

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from kedro_astro.errors import SettingsError, shown
-from kedro_astro.settings.models import MERGED, AirflowYml, Dag, Task, said, section_name
+from kedro_astro.settings.models import MERGED, SCOPED, AirflowYml, Dag, Task, said, section_name
 from kedro_astro.structure import Node
 
 
@@ -27,7 +27,7 @@ class Settings:
         dag_id: or None.
         params: the trigger form's fields and their values.
         pipeline_hooks: `task` or `run`: what fires Kedro's before_ and after_pipeline_run once.
-        nodes, node_tags, namespaces: arguments for single tasks, by name; see `for_task`.
+        scoped: arguments for single tasks, by the keys of `SCOPED` and by name; see `for_task`.
     """
 
     dag: Mapping[str, Any] = field(default_factory=dict)
@@ -36,9 +36,7 @@ class Settings:
     dag_id: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     pipeline_hooks: str = "task"
-    nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    node_tags: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    namespaces: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    scoped: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
 
 def selected(file: AirflowYml, names: Iterable[str]) -> tuple[str, ...]:
@@ -66,7 +64,8 @@ def for_pipeline(file: AirflowYml, name: str) -> Settings:
     values = {key: value for key, value in merged.items() if value is not None}
     dag = {key: values.pop(key) for key in Dag.model_fields if key in values}
     task = {key: values.pop(key) for key in Task.model_fields if key in values}
-    return Settings(dag, task, **values)
+    scoped = {key: values.pop(key) for key in SCOPED if key in values}
+    return Settings(dag, task, **values, scoped=scoped)
 
 
 def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,7 +92,7 @@ def for_task(settings: Settings, nodes: Sequence[Node]) -> dict[str, Any]:
     sayings: dict[str, list[tuple[int, str, Any]]] = {}
     for node in nodes:
         for rank, kind, name in _sections_of(node):
-            for key, value in getattr(settings, kind).get(name, {}).items():
+            for key, value in settings.scoped.get(kind, {}).get(name, {}).items():
                 who = f"the node {node.name} ({kind}.{name})"
                 sayings.setdefault(key, []).append((rank, who, value))
     arguments = dict(settings.task)
@@ -102,11 +101,10 @@ def for_task(settings: Settings, nodes: Sequence[Node]) -> dict[str, Any]:
         (_, one, value), *others = (saying for saying in found if saying[0] == highest)
         for _, other, different in others:
             if different != value:
-                raise SettingsError(
-                    f"airflow.yml says of {key} {shown(value)} for {one} and {shown(different)} "
-                    f"for {other}, which run in one task. Give them the same value, say it for "
-                    "single nodes (`nodes`), or group the nodes apart (`grouping`)."
-                )
+                what = f"airflow.yml says of {key} {shown(value)} for {one} and {shown(different)}"
+                next_ = "Give them the same value, say it for single nodes (`nodes`), or group the"
+                where = f"for {other}, which run in one task"
+                raise SettingsError(f"{what} {where}. {next_} nodes apart (`grouping`).")
         arguments[key] = value
     return {key: value for key, value in arguments.items() if value is not None}
 
