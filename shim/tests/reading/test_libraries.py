@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from kedro_astro.reading.libraries import KEDRO, dataset_class, imported, installed, plugins
+from kedro_astro.reading.libraries import KEDRO, dataset_class, imported, installed
 from projects import CATALOG, SALES, MakeProject, load
 
 
@@ -79,7 +80,7 @@ def test_a_project_knows_its_libraries(make_project: MakeProject) -> None:
     libraries = structure.libraries
     assert set(libraries) == {
         *KEDRO,
-        *plugins(),
+        *(point.module for point in entry_points(group="kedro.hooks")),
         "kedro.framework.project",  # of pipeline_registry.py
         *("kedro.pipeline", "kedro.pipeline.node", "kedro.pipeline.pipeline", "yaml"),
         *("kedro_datasets.json:JSONDataset", "kedro_datasets.yaml:YAMLDataset"),

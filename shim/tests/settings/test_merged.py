@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kedro_astro.errors import SettingsError
 from kedro_astro.settings import for_task, read, selected
+from kedro_astro.settings.models import SCOPED
 
 
 def test_a_pipelines_section_is_over_the_default_key_by_key() -> None:
@@ -43,11 +44,16 @@ def test_a_pipelines_section_is_over_the_default_key_by_key() -> None:
     assert for_task(said, [TRAIN])["retries"] == 5
 
 
-@pytest.mark.parametrize("key", ["params", "nodes", "node_tags", "namespaces"])
+@pytest.mark.parametrize("key", ["params", *SCOPED])
 def test_null_takes_back_all_the_names(key: str) -> None:
-    said = {"split": {"retries": 1}}
-    assert getattr(settings({"default": {key: said}}), key) == said
-    assert getattr(settings({"default": {key: said}, "p": {key: None}}), key) == {}
+    names = {"split": {"retries": 1}}
+
+    def said(raw: dict[str, Any]) -> Any:
+        found = settings(raw)
+        return found.params if key == "params" else found.scoped.get(key, {})
+
+    assert said({"default": {key: names}}) == names
+    assert said({"default": {key: names}, "p": {key: None}}) == {}
 
 
 LEVELS = ("tags", "outer", "inner", "node")

@@ -184,13 +184,11 @@ def of_permission(error: BaseException | None, user: int) -> str:
     """
     while error:
         if isinstance(error, PermissionError) and error.filename:
-            what = (
-                f"{error.filename} is closed to the user {user}, who runs this task. Under `astro"
-            )
+            what = f"{error.filename} is closed to the user {user}, who runs this task."
             next_ = (
-                "dev start`, `astro dev restart` opens data/ to tasks; elsewhere let that user into"
+                "Under `astro dev start`, `astro dev restart` opens data/ to tasks; elsewhere let"
             )
-            return f"{what} {next_} the folder, or give the dataset another path."
+            return f"{what} {next_} that user into the folder, or give the dataset another path."
         error = error.__cause__ or error.__context__
     return ""
 
@@ -243,9 +241,9 @@ def of_status(status: int) -> str:
     """
     if status == -SIGKILL:
         what = (
-            "The process of this task's nodes was killed (SIGKILL). If you did not stop the task,"
+            "The process of this task's nodes was killed (SIGKILL). If you did not stop it, memory"
         )
-        return f"{what} memory ran out: give the task less to hold, or a larger worker."
+        return f"{what} ran out: give the task less to hold, or a larger worker."
     name = f"signal {Signals(-status).name}" if status < 0 else f"status {status}"
     what = "The process of this task's nodes did not run to its end"
     return f"{what}: it ended with {name}. Its last lines may say why."
