@@ -40,9 +40,7 @@ def test_the_rows_hold_every_pair() -> None:
     ("start", "place", "root"), itertools.product(STARTS, PLACES, ("data", "s3://b/c"))
 )
 def test_every_combination_renders(tmp_path: Path, start: str, place: str, root: str) -> None:
-    names = ("astro", "mwaa", "kubernetes")
-    for bits in itertools.product((False, True), repeat=3):
-        targets = [name for name, chosen in zip(names, bits, strict=True) if chosen]
+    for targets in ([], ["astro"], ["astro", "mwaa", "kubernetes"]):
         project = tmp_path / "-".join(["p", *targets])
         scaffold(project, start=start, place=place, data_root=root, targets=targets)
         for file in project.rglob("*"):

@@ -116,7 +116,7 @@ def test_an_error_is_named_and_its_traceback_logged(
     [
         ("os._exit(3)", "status 3"),
         ("os.kill(os.getpid(), 11)", "SIGSEGV"),
-        ("os.kill(os.getpid(), 9)", "memory ran out"),
+        ("os.kill(os.getpid(), 9)", "no memory left"),
         ("sys.exit(0)", "SystemExit: 0"),
         ("os._exit(0)", "did not run to its end: it ended with status 0"),
     ],

@@ -186,9 +186,9 @@ def of_permission(error: BaseException | None, user: int) -> str:
         if isinstance(error, PermissionError) and error.filename:
             what = f"{error.filename} is closed to the user {user}, who runs this task."
             next_ = (
-                "Under `astro dev start`, `astro dev restart` opens data/ to tasks; elsewhere let"
+                "Under `astro dev start`, `astro dev restart` opens data/ to it; elsewhere let it"
             )
-            return f"{what} {next_} that user into the folder, or give the dataset another path."
+            return f"{what} {next_} into the folder, or give the dataset another path."
         error = error.__cause__ or error.__context__
     return ""
 
@@ -241,9 +241,9 @@ def of_status(status: int) -> str:
     """
     if status == -SIGKILL:
         what = (
-            "The process of this task's nodes was killed (SIGKILL). If you did not stop it, memory"
+            "The process of this task's nodes was killed (SIGKILL). If you did not stop it, there"
         )
-        return f"{what} ran out: give the task less to hold, or a larger worker."
+        return f"{what} was no memory left: give the task less to hold, or a larger worker."
     name = f"signal {Signals(-status).name}" if status < 0 else f"status {status}"
     what = "The process of this task's nodes did not run to its end"
     return f"{what}: it ended with {name}. Its last lines may say why."
