@@ -185,10 +185,8 @@ def of_permission(error: BaseException | None, user: int) -> str:
     while error:
         if isinstance(error, PermissionError) and error.filename:
             what = f"{error.filename} is closed to the user {user}, who runs this task."
-            next_ = (
-                "Under `astro dev start`, `astro dev restart` opens data/ to it; elsewhere let it"
-            )
-            return f"{what} {next_} into the folder, or give the dataset another path."
+            next_ = "Under `astro dev start`, `astro dev restart` opens data/ to it; elsewhere let"
+            return f"{what} {next_} it into the folder, or give the dataset another path."
         error = error.__cause__ or error.__context__
     return ""
 
@@ -240,10 +238,8 @@ def of_status(status: int) -> str:
         status: of the process; minus the number of the signal that ended it.
     """
     if status == -SIGKILL:
-        what = (
-            "The process of this task's nodes was killed (SIGKILL). If you did not stop it, there"
-        )
-        return f"{what} was no memory left: give the task less to hold, or a larger worker."
+        what = "The process of this task's nodes was killed (SIGKILL). If you did not stop it,"
+        return f"{what} there was no memory left: give the task less to hold, or a larger worker."
     name = f"signal {Signals(-status).name}" if status < 0 else f"status {status}"
     what = "The process of this task's nodes did not run to its end"
     return f"{what}: it ended with {name}. Its last lines may say why."
