@@ -75,12 +75,12 @@ def data(image: str, project: Path) -> Path:
     """The project's data after what `astro dev start` does to it first."""
     override = yaml.safe_load((project / "docker-compose.override.yml").read_text())
     service = override["services"]["db-migration"]
-    command = [part for part in service["command"] if part not in ("airflow", "db", "migrate")]
+    *bash, script = service["command"]
+    # Compose's own escape, and what the service is there for.
+    script = script.replace("$$", "$").replace("airflow db migrate", "touch data/mine")
     data = project / "data"
     options = ["--rm", "--user", service["user"], "--volume", f"{data}:{HOME}/data"]
-    for name, value in service["environment"].items():
-        options += ["--env", f"{name}={value}"]
-    succeed(["docker", "run", *options, image, *command, "touch", "data/mine"], ROOT)
+    succeed(["docker", "run", *options, image, *bash, script], ROOT)
     return data
 
 
