@@ -6,13 +6,12 @@ import os
 import site
 import subprocess
 import sys
-import textwrap
 from functools import partial
 from pathlib import Path
 
 import packages as installed
 import pytest
-from projects import FILES, MakeProject
+from projects import MakeProject, write
 
 # Airflow reads its settings there when it is imported, and makes folders: not in the user's own.
 os.environ["AIRFLOW_HOME"] = str(Path(__file__).parents[2] / "build" / "airflow")
@@ -23,12 +22,7 @@ def make_project(tmp_path: Path) -> MakeProject:
     """Return a function that writes the project `shop`; its files can be added or replaced."""
 
     def make(files: dict[str, str] | None = None) -> Path:
-        project = tmp_path / "shop"
-        for name, text in {**FILES, **(files or {})}.items():
-            path = project / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(textwrap.dedent(text), encoding="utf-8")
-        return project.resolve()
+        return write(tmp_path / "shop", files or {})
 
     return make
 

@@ -11,6 +11,6 @@ DAGS = Path(__file__).resolve().parent
 if str(DAGS) not in sys.path:
     sys.path.insert(0, str(DAGS))
 
-from kedro_astro.airflow.dags import raise_problems  # noqa: E402
+from kedro_astro.airflow.problems import raise_problems  # noqa: E402
 
 raise_problems(DAGS.parent)

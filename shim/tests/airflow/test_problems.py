@@ -13,11 +13,10 @@ from projects import SALES, MakeProject
 
 LOOK = """
 import os
-from kedro_astro.airflow import dags
-dags.build_dag = None
+from kedro_astro.airflow import problems
 os.environ.update(ENV)
 try:
-    dags.raise_problems(Path(sys.argv[1]))
+    problems.raise_problems(Path(sys.argv[1]))
     said = ""
 except Exception as error:
     said = str(error)

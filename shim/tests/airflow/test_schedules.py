@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from kedro_astro.airflow.manifest import read
 from parsing import parse
-from projects import CATALOG, MakeProject
+from projects import CATALOG, MakeProject, write
 
 REPORT = """
 from kedro.pipeline import node, pipeline
@@ -28,13 +29,30 @@ def timetable(dag):
     return json.dumps(BaseSerialization.serialize(dag)["__var"]["timetable"], default=str)
 """
 REFUSALS = """
-from kedro_astro.airflow.dags import raise_problems
+from kedro_astro.airflow.problems import raise_problems
 try:
     raise_problems(Path(sys.argv[1]))
     print(json.dumps([sorted(found), ""]))
 except Exception as error:
     print(json.dumps([sorted(found), str(error)]))
 """
+
+
+class Judged(NamedTuple):
+    before: dict[str, Any]
+    after: dict[str, Any]
+    ids: list[str]
+    message: str
+
+
+def case(name: str) -> str:
+    """Return a pipeline whose nodes and results are like `report`'s, and its own."""
+    return (
+        REPORT.replace('"third"', f'"{name}.1"')
+        .replace('"fourth"', f'"{name}.2"')
+        .replace('"scratch"', f'"{name}_scratch"')
+        .replace('"report"', f'"{name}"')
+    )
 
 
 def with_settings(make_project: MakeProject, text: str, **files: str) -> Path:
@@ -133,55 +151,64 @@ def breaks(): raise RuntimeError("no moon today")
 """
 
 
-@pytest.mark.parametrize(
-    ("schedule", "says"),
-    [
-        (
-            "'*/0 * * * *'",
-            ["step '0' in field 0", "schedule is '*/0 * * * *'", "a cron expression"],
-        ),
-        ("0 0 * * 1#6", ["schedule is '0 0 * * 1#6'", "It must be a cron"]),
-        ("0 0 * * mon-", ["schedule is '0 0 * * mon-'"]),
-        ("'@dayly'", ["schedule is '@dayly'", "@daily"]),
-        ("0 25 * * *", ["schedule is '0 25 * * *'"]),
-        ("{cron: 0 6 * * *, timezone: Zurich}", ["Zurich", "schedule is"]),
-        ("{cron: 0 6 * *}", ["schedule is"]),
-        ("{assets: ['airflow://x']}", ["airflow", "reserved", "schedule is"]),
-        ("{timetable: shop.no_such.thing}", ["the timetable shop.no_such.thing, which cannot be"]),
-        ("{timetable: builtins.object, arguments: {x: 1}}", ["TypeError", "schedule is"]),
-        ("{timetable: builtins.object}", ["schedule is"]),
-        ("{timetable: shop.times.Unknown}", ["Unknown", "not registered"]),
-        ("{timetable: shop.times.leaves}", ["SystemExit", "schedule is"]),
-        ("{timetable: shop.times.ends}", ["it ends the process", "schedule is"]),
-        ("{timetable: shop.times.breaks}", ["RuntimeError: no moon today", "schedule is"]),
-        (
-            "'@continuous', max_active_runs: 2",
-            ["max_active_runs", "schedule is '@continuous'"],
-        ),
-        ("'@daily', catchup: true", ["start_date", "schedule is '@daily'"]),
-        ("'@daily', catchup: true, start_date: 2024-01-01", []),
-        ("null, pool_slots: 1, params: {a: null, b: 1}", []),
-    ],
-)
-def test_airflow_is_the_judge_and_the_last_good_dag_stays(
-    make_project: MakeProject, schedule: str, says: list[str]
-) -> None:
-    project = with_settings(make_project, "report: {schedule: 0 5 * * *}")
+JUDGED: list[tuple[str, list[str]]] = [
+    (
+        "'*/0 * * * *'",
+        ["step '0' in field 0", "schedule is '*/0 * * * *'", "a cron expression"],
+    ),
+    ("0 0 * * 1#6", ["schedule is '0 0 * * 1#6'", "It must be a cron"]),
+    ("0 0 * * mon-", ["schedule is '0 0 * * mon-'"]),
+    ("'@dayly'", ["schedule is '@dayly'", "@daily"]),
+    ("0 25 * * *", ["schedule is '0 25 * * *'"]),
+    ("{cron: 0 6 * * *, timezone: Zurich}", ["Zurich", "schedule is"]),
+    ("{cron: 0 6 * *}", ["schedule is"]),
+    ("{assets: ['airflow://x']}", ["airflow", "reserved", "schedule is"]),
+    ("{timetable: shop.no_such.thing}", ["the timetable shop.no_such.thing, which cannot be"]),
+    ("{timetable: builtins.object, arguments: {x: 1}}", ["TypeError", "schedule is"]),
+    ("{timetable: builtins.object}", ["schedule is"]),
+    ("{timetable: shop.times.Unknown}", ["Unknown", "not registered"]),
+    ("{timetable: shop.times.leaves}", ["SystemExit", "schedule is"]),
+    ("{timetable: shop.times.ends}", ["it ends the process", "schedule is"]),
+    ("{timetable: shop.times.breaks}", ["RuntimeError: no moon today", "schedule is"]),
+    (
+        "'@continuous', max_active_runs: 2",
+        ["max_active_runs", "schedule is '@continuous'"],
+    ),
+    ("'@daily', catchup: true", ["start_date", "schedule is '@daily'"]),
+    ("'@daily', catchup: true, start_date: 2024-01-01", []),
+    ("null, pool_slots: 1, params: {a: null, b: 1}", []),
+]
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    """What became of a pipeline for each schedule, all of them in one project."""
+    project = tmp_path_factory.mktemp("judged") / "shop"
+    names = [f"case{number:02}" for number in range(len(JUDGED))]
+    pipelines = {f"src/shop/pipelines/{name}/__init__.py": case(name) for name in names}
+    write(project, {**FILES, **pipelines, "src/shop/times.py": TIMES})
+    settings = project / "conf/base/airflow.yml"
+    settings.write_text("".join(f"{name}: {{schedule: 0 5 * * *}}\n" for name in names))
     before = {one["dag_id"]: one for one in read(project).blueprints()}
-    (project / "src/shop/times.py").write_text(TIMES)
-    (project / "conf/base/airflow.yml").write_text(f"report: {{schedule: {schedule}}}")
+    schedules = zip(names, (schedule for schedule, _ in JUDGED), strict=True)
+    settings.write_text("".join(f"{name}: {{schedule: {text}}}\n" for name, text in schedules))
     ids, message = parse(project, REFUSALS)
-    assert ids == ["shop", "shop.report", "shop.sales"]
-    after = {one["dag_id"]: one for one in read(project).blueprints()}
-    assert after["shop.sales"] == before["shop.sales"]
+    return Judged(before, {one["dag_id"]: one for one in read(project).blueprints()}, ids, message)
+
+
+@pytest.mark.parametrize("number", range(len(JUDGED)), ids=[schedule for schedule, _ in JUDGED])
+def test_airflow_is_the_judge_and_the_last_good_dag_stays(judged: Judged, number: int) -> None:
+    pipeline, says = f"case{number:02}", JUDGED[number][1]
+    assert judged.ids == sorted(judged.before)
+    assert judged.after["shop.sales"] == judged.before["shop.sales"]
+    lines = [text for text in judged.message.splitlines() if f"the pipeline {pipeline}:" in text]
     if not says:
-        assert message == ""
+        assert not lines
         return
-    assert after["shop.report"]["schedule"] == "0 5 * * *"
-    for part in ["conf/base/airflow.yml: ", "the pipeline report", "section report", *says]:
-        assert part in message
-    # `check` and the image's build say the same.
-    assert "".join(read(project).problems) in message
+    assert judged.after[f"shop.{pipeline}"]["schedule"] == "0 5 * * *"
+    (line,) = lines
+    for part in ["conf/base/airflow.yml: ", f"section {pipeline}", *says]:
+        assert part in line
 
 
 def test_all_that_is_wrong_is_named_at_once(make_project: MakeProject) -> None:

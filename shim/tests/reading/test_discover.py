@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from kedro_astro.airflow.manifest import read
-from kedro_astro.structure import Dataset, Node
+from kedro_astro.structure import Dataset, Node, Structure
 from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, OTHER, REGISTRY, SALES, MakeProject, load
 
 
@@ -14,8 +14,8 @@ def test_pipelines_nodes_and_datasets(make_project: MakeProject) -> None:
     assert (structure.package_name, structure.project_name) == ("shop", "Shop")
     assert [pipeline.name for pipeline in structure.pipelines] == ["__default__", "sales"]
     assert structure.pipelines[1].nodes == (
-        Node("first", ("raw",), ("doubled",)),
-        Node("second", ("doubled",), ("total",)),
+        Node("first", ("raw",), ("doubled",), home="sales"),
+        Node("second", ("doubled",), ("total",), home="sales"),
     )
     assert structure.datasets == {
         "raw": Dataset("json.JSONDataset", True, "data/raw.json"),
@@ -92,12 +92,12 @@ def test_a_registered_name_that_is_no_folder(make_project: MakeProject) -> None:
         (
             "conf/base/catalog.yml",
             "raw: {type: CachedDataset, dataset: {filepath: x}}\n",
-            ["an entry raw with a `dataset` without a `type`"],
+            ["an entry raw without a `type`"],
         ),
         (
             "conf/base/catalog.yml",
             "raw: {type: CachedDataset, dataset: {}}\n",
-            ["an entry raw with a `dataset` without a `type`"],
+            ["an entry raw without a `type`"],
         ),
         ("conf/base/catalog.yml", "3: {type: x}\n", ["The catalog of this project", "mapping"]),
         (
@@ -155,28 +155,32 @@ def test_the_other_pipelines_are_read_when_one_is_broken(make_project: MakeProje
     assert read(project).dag_ids == ("shop.sales",)
 
 
+def homes_of(structure: Structure) -> dict[str, set[str]]:
+    return {p.name: {node.home for node in p.nodes} for p in structure.pipelines}
+
+
 @pytest.mark.parametrize(
-    ("registry", "alone"),
+    ("registry", "homes"),
     [
-        (REGISTRY, {"__default__": False, "sales": True}),
+        (REGISTRY, {"__default__": {"sales"}, "sales": {"sales"}}),
         (
             REGISTRY.replace(
                 "return", 'pipelines["sales"] = pipelines["sales"].only_nodes("first")\n    return'
             ),
-            {"__default__": False, "sales": True},
+            {"__default__": {"sales", ""}, "sales": {"sales"}},
         ),
         (
             "from shop.pipelines.sales import create_pipeline\n"
             "def register_pipelines():\n    return {'sales': create_pipeline()}\n",
-            {"sales": True},
+            {"sales": {"sales"}},
         ),
     ],
 )
 def test_what_kedro_can_load_alone(
-    make_project: MakeProject, registry: str, alone: dict[str, bool]
+    make_project: MakeProject, registry: str, homes: dict[str, set[str]]
 ) -> None:
     structure = load(make_project({"src/shop/pipeline_registry.py": registry}))
-    assert {pipeline.name: pipeline.alone for pipeline in structure.pipelines} == alone
+    assert homes_of(structure) == homes
 
 
 @KEDRO_LOADS_ONE_ALONE
@@ -192,8 +196,7 @@ def test_a_folder_that_loads_only_behind_another_is_not_alone(make_project: Make
     }
     structure = load(make_project(files))
     assert structure.problems == ()
-    alone = {pipeline.name: pipeline.alone for pipeline in structure.pipelines}
-    assert alone == {"__default__": False, "more": True, "sales": False}
+    assert homes_of(structure) == {"__default__": {""}, "more": {"more"}, "sales": {""}}
 
 
 def test_parameters_by_dotted_name_if_json_can_hold_them(make_project: MakeProject) -> None:
@@ -275,7 +278,7 @@ def test_pipelines_made_of_others(make_project: MakeProject) -> None:
     assert sorted(nodes["__default__"]) == sorted([*nodes["both"], "first", "second"])
     assert structure.datasets["south.total"].location == "data/south.json"
     # Only what Kedro makes of the folder's name alone may be loaded by that name alone.
-    assert [p.name for p in structure.pipelines if p.alone] == ["sales"]
+    assert [name for name, homes in homes_of(structure).items() if homes == {name}] == ["sales"]
 
 
 @pytest.mark.parametrize("kind", ["PartitionedDataset", "IncrementalDataset"])

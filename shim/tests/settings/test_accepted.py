@@ -16,7 +16,6 @@ from kedro.config import OmegaConfigLoader
 from kedro_astro.airflow.callback import Callback
 from kedro_astro.errors import SettingsError
 from kedro_astro.reading.parameters import plain
-from kedro_astro.settings import for_task, read, selected
 from kedro_astro.settings.models import (
     GROUPINGS,
     Cron,
@@ -28,7 +27,8 @@ from kedro_astro.settings.models import (
     groups,
 )
 from kedro_astro.settings.models import Callback as Path_
-from kedro_astro.settings.use import Settings
+from kedro_astro.settings.read import read
+from kedro_astro.settings.use import Settings, for_task, selected
 
 UTC = timezone.utc
 

@@ -13,8 +13,9 @@ from airflow_ymls import REPORT, SOURCE, SPLIT, TRAIN, arguments, settings
 from hypothesis import given
 from hypothesis import strategies as st
 from kedro_astro.errors import SettingsError
-from kedro_astro.settings import for_task, read, selected
 from kedro_astro.settings.models import SCOPED
+from kedro_astro.settings.read import read
+from kedro_astro.settings.use import for_task, selected
 
 
 def test_a_pipelines_section_is_over_the_default_key_by_key() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow_ymls import ACCEPTED, SECTION, SOURCE
 from kedro_astro.project import SHIM
-from kedro_astro.settings import read
+from kedro_astro.settings.read import read
 from test_wrong import WRONG
 
 jsonschema = pytest.importorskip("jsonschema")

@@ -9,8 +9,9 @@ import pytest
 from airflow_ymls import SECTION, SOURCE, settings, wrong
 from hypothesis import given
 from hypothesis import strategies as st
-from kedro_astro.settings import must_be, read, selected, wrong_names
 from kedro_astro.settings.models import WHOLE_PROJECT, Section, Selection
+from kedro_astro.settings.read import must_be, read, wrong_names
+from kedro_astro.settings.use import selected
 from kedro_astro.structure import Pipeline
 
 WRONG: list[tuple[Any, list[str]]] = [

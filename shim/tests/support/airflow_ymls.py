@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kedro_astro.settings import for_pipeline, for_task, read, wrong_names
-from kedro_astro.settings.use import Settings
+from kedro_astro.settings.read import read, wrong_names
+from kedro_astro.settings.use import Settings, for_pipeline, for_task
 from kedro_astro.structure import Node, Pipeline
 
 SOURCE = "conf/base/airflow.yml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,3 +76,12 @@ FILES = {
 def load(project: Path) -> Structure:
     """Return what is known of a project."""
     return read(project).structure()
+
+
+def write(project: Path, files: dict[str, str]) -> Path:
+    """Write the project `shop`, with files added or replaced, and return where it is."""
+    for name, text in {**FILES, **files}.items():
+        path = project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+    return project.resolve()

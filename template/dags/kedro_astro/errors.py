@@ -24,10 +24,9 @@ class BrokenProjectError(KedroAstroError):
         next_ = "Mend it and build again; `kedro astro check` shows it without a build."
         if kept is not None:
             stay = f"Its {kept} DAGs that could be read, now or before, stay."
-            next_ = (
-                "Mend it and save, and this message goes. `kedro registry list` has the traceback"
-            )
-            next_ += f" of what is not imported. {stay if kept else 'Until then it has no DAGs.'}"
+            traces = "`kedro registry list` has the traceback of what is not imported."
+            stay = stay if kept else "Until then it has no DAGs."
+            next_ = f"Mend it and save, and this message goes. {traces} {stay}"
         what = "Something is wrong with this project's pipelines or their configuration."
         super().__init__("\n".join([what, *problems, next_]))
 
@@ -43,18 +42,6 @@ class ConfigurationError(KedroAstroError):
     def __init__(self, section: str, what: str) -> None:
         files = f"{section}*.yml or {section}/, below conf/base or in the environment's folder"
         super().__init__(f"The {section} of this project {what}. Correct it in {files}.")
-
-
-class MissingEnvironmentError(KedroAstroError):
-    """A folder of the configuration is not there.
-
-    Args:
-        folder: relative to the project.
-    """
-
-    def __init__(self, folder: str) -> None:
-        next_ = "Make it (it may be empty), or correct KEDRO_ENV."
-        super().__init__(f"The folder {folder} is not there. {next_}")
 
 
 class InterpreterError(KedroAstroError):
@@ -204,8 +191,7 @@ def shown(value: object) -> str:
 
 
 _REPR = reprlib.Repr()
-_REPR.maxlevel = 3
-_REPR.maxstring = _REPR.maxother = 70
+_REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 3, 70, 70
 
 
 def nearest(name: object, names: Iterable[str]) -> str:

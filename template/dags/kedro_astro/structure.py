@@ -54,6 +54,7 @@ class Node:
         namespace: dotted, or None.
         tags: sorted.
         doc: the docstring of its function, or empty.
+        home: the pipeline that Kedro can load instead, by itself and for it; or empty.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Node:
     namespace: str | None = None
     tags: tuple[str, ...] = ()
     doc: str = ""
+    home: str = ""
 
     @property
     def datasets(self) -> list[str]:
@@ -77,13 +79,11 @@ class Pipeline:
         name: the name it is registered under.
         nodes: in Kedro's topological order.
         doc: the docstring of the package it comes from, or empty.
-        alone: whether Kedro makes the same of its folder when it is asked for nothing else.
     """
 
     name: str
     nodes: tuple[Node, ...]
     doc: str = ""
-    alone: bool = False
 
 
 @dataclass(frozen=True)

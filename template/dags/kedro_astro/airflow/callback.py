@@ -2,7 +2,6 @@
 
 import pkgutil
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 
@@ -28,7 +27,6 @@ def imported(path: str, source: str | None, what: str) -> Any:
         raise SettingsError(f"{said} Correct the name there, or add it to your project.") from error
 
 
-@dataclass(frozen=True)
 class Callback:
     """A function of the user's, imported only when Airflow calls it.
 
@@ -37,10 +35,11 @@ class Callback:
         source: as `imported` takes it.
     """
 
-    path: str
-    source: str | None = None
+    # No dataclass: each parse would pay the making of one.
+    def __init__(self, path: str, source: str | None = None) -> None:
+        self.path, self.source = path, source
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.path
 
     def __call__(self, context: Any) -> Any:

@@ -14,6 +14,7 @@ from airflow.providers.common.compat import sdk
 from kedro_astro.airflow.callback import Callback
 from kedro_astro.airflow.manifest import read, read_for_task
 from kedro_astro.airflow.operators import KedroOperator
+from kedro_astro.airflow.problems import patience
 from kedro_astro.planning import Arguments, Blueprint
 
 
@@ -21,7 +22,7 @@ def build_dags(project: Path) -> dict[str, sdk.DAG]:
     """Return the project's DAGs by id, for `dags/kedro_dags.py` to put where Airflow finds them.
 
     In a task's process only the DAG of that task is built. A pipeline that cannot be a DAG is left
-    out, or as it last could be; `raise_problems` says why.
+    out, or as it last could be; `problems` says why.
 
     Args:
         project: the folder that holds `pyproject.toml`.
@@ -30,28 +31,6 @@ def build_dags(project: Path) -> dict[str, sdk.DAG]:
     manifest = read_for_task(project, wanted, patience()) if wanted else read(project, patience())
     found = manifest.blueprints(wanted)
     return {blueprint["dag_id"]: build_dag(blueprint, project) for blueprint in found}
-
-
-def raise_problems(project: Path) -> None:
-    """Raise what is wrong with the project, for `dags/kedro_problems.py` to show in Airflow's UI.
-
-    Raises:
-        BrokenProjectError: if pipelines could not be read, or cannot be DAGs.
-        StillReadingError: if the project is being read for longer than Airflow would wait.
-    """
-    from kedro_astro.errors import BrokenProjectError, StillReadingError
-
-    manifest = read(project, patience())
-    if manifest.still_reading:
-        raise StillReadingError(kept=len(manifest.dag_ids))
-    if manifest.problems:
-        raise BrokenProjectError(manifest.problems, kept=len(manifest.dag_ids))
-
-
-def patience() -> float:
-    """Return how many seconds a parse waits for a reading: Airflow stops a file that takes longer,
-    and DAGs have to be built."""
-    return 0.6 * float(sdk.conf.getfloat("core", "dagbag_import_timeout"))
 
 
 def build_dag(blueprint: Blueprint, project: Path) -> sdk.DAG:

@@ -53,7 +53,7 @@ class KedroOperator(BaseOperator):
         session = Session(
             project=self.project,
             pipeline=self.blueprint["pipeline"],
-            alone=self.work["alone"],
+            load=self.work["load"],
             nodes=self.work["nodes"],
             run_id=version,
             hooks=self.work["hooks"],

@@ -21,7 +21,7 @@ from kedro_astro.planning import Blueprint
 from kedro_astro.planning.blueprint import blueprints
 from kedro_astro.planning.plan import wrong_settings
 from kedro_astro.project import command, write
-from kedro_astro.settings import must_be
+from kedro_astro.settings.read import must_be
 from kedro_astro.structure import SOURCES, Structure, from_json, nothing
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import psutil
@@ -22,7 +22,6 @@ import psutil
 from kedro_astro.errors import StandaloneError
 
 HOST = "127.0.0.1"
-T = TypeVar("T")
 
 
 @dataclass
@@ -62,7 +61,7 @@ class Airflow:
         """Return what Airflow shows for the DAG files that it could not import."""
         return [e["stack_trace"] for e in self._get("/api/v2/importErrors")["import_errors"]]
 
-    def wait_for(self, what: str, look: Callable[[], T], seconds: float = 120) -> T:
+    def wait_for(self, what: str, look: Callable[[], Any], seconds: float = 120) -> Any:
         """Call `look` until it returns something true, and return that.
 
         Args:

@@ -108,7 +108,7 @@ def check(target: str | None, as_json: bool) -> None:
         *of_the_folder(changed_files(), conflicts(project)),
     ]
     if as_json:
-        click.echo(json.dumps([vars(finding) for finding in found], indent=2))
+        click.echo(json.dumps([finding._asdict() for finding in found], indent=2))
     else:
         for finding in found:
             where = f"{finding.where}: " if finding.where else ""
@@ -149,11 +149,9 @@ def _become_airflows(project: Path) -> NoReturn:
     airflow = airflow_of(dockerfile.read_text("utf-8") if dockerfile.exists() else "")
     how = f"Install it: `uv sync --group airflow`, or without that group `pip install '{airflow}'`."
     if (project / OWN_REQUIREMENTS).exists():
-        venv = python.parents[1].name
-        how = (
-            f"Make the virtual environment for it:\nuv venv {venv}\nuv pip install "
-            f"--python {venv} --compile-bytecode '{airflow}' pytest --requirement requirements.txt"
-        )
+        how = "Make the virtual environment for it:\nuv venv .venv-airflow\nuv pip install"
+        how += f" --python .venv-airflow --compile-bytecode '{airflow}' pytest"
+        how += " --requirement requirements.txt"
     raise click.ClickException(f"Airflow is not installed for {sys.executable}. {how}")
 
 

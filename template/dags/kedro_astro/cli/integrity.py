@@ -11,19 +11,14 @@ MARKERS = (b"<" * 7 + b" before updating", b">" * 7 + b" after updating")
 FOLDERS = (".astro", ".github", "conf", "dags", "include", "plugins", "src", "tests")
 """Where the template writes, besides the project's own folder."""
 
-LARGEST = 1_000_000
-
 
 def checksums() -> str:
     """Return what `CHECKSUMS` has to hold for the shim as it is."""
-    lines = []
-    for file in sorted(SHIM.rglob("*")):
-        if file.is_file() and file.suffix != ".pyc" and file.name != CHECKSUMS:
-            # Git may write other line ends on other systems: they are no change.
-            content = file.read_bytes().replace(b"\r\n", b"\n")
-            name = file.relative_to(SHIM).as_posix()
-            lines.append(f"{hashlib.sha256(content).hexdigest()}  {name}\n")
-    return "".join(lines)
+    files = [file for file in sorted(SHIM.rglob("*")) if file.is_file() and file.suffix != ".pyc"]
+    # Git may write other line ends on other systems: they are no change.
+    texts = {file: file.read_bytes().replace(b"\r\n", b"\n") for file in files}
+    hashes = {file.relative_to(SHIM).as_posix(): hashlib.sha256(texts[file]) for file in files}
+    return "".join(f"{h.hexdigest()}  {name}\n" for name, h in hashes.items() if name != CHECKSUMS)
 
 
 def changed_files() -> list[str]:
@@ -39,7 +34,7 @@ def conflicts(project: Path) -> list[str]:
         f"{file.relative_to(project).as_posix()}:{number}"
         for pattern in ("*", *(f"{folder}/**/*" for folder in FOLDERS))
         for file in sorted(project.glob(pattern))
-        if file.is_file() and file.stat().st_size < LARGEST
+        if file.is_file() and file.stat().st_size < 1_000_000
         for number, line in enumerate(file.read_bytes().splitlines(), start=1)
         if line.startswith(MARKERS)
     ]

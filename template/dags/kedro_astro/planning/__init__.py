@@ -12,7 +12,8 @@ Work = dict[str, Any]
 
 - `nodes`: their names, in order.
 - `hooks`: those of Kedro's pipeline hooks that it fires.
-- `alone`: whether Kedro is to load the pipeline's folder and nothing else.
+- `load`: a pipeline that Kedro can load by itself and that has the nodes; empty if the registry
+  has to be loaded as it is written.
 - `producers`: by versioned input that another task of the DAG saves, that task's id.
 - `saves`: by output, its location (or None) and whether it is versioned.
 """

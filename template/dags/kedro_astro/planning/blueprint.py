@@ -79,6 +79,8 @@ def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any
     versioned = [n for n in task.inputs if datasets[n].versioned and untranscoded(n) in saved_by]
     lasting = {untranscoded(name) for name in task.outputs if not datasets[name].of_one_run}
     hooks = PIPELINE_HOOKS if plan.settings.pipeline_hooks == "task" else (task.hook,)
+    # One folder's, or the registry's: what two folders hold besides may not go together.
+    homes = {node.home for node in task.nodes or pipeline.nodes}
     return {
         "task_id": task.task_id,
         "label": display_name(task),
@@ -90,7 +92,7 @@ def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any
         "work": {
             "nodes": [node.name for node in task.nodes],
             "hooks": [name for name in hooks if name],
-            "alone": pipeline.alone,
+            "load": homes.pop() if len(homes) == 1 else "",
             "producers": {name: saved_by[untranscoded(name)] for name in versioned},
             "saves": {n: (datasets[n].location, datasets[n].versioned) for n in task.outputs},
         },

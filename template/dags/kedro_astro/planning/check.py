@@ -1,7 +1,7 @@
 """What `kedro astro check` finds before anything runs. Pure functions."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kedro_astro.planning import deployment
 from kedro_astro.planning.adoption import Files, left_to_merge, libraries_file
@@ -14,8 +14,7 @@ from kedro_astro.structure import Structure, untranscoded
 OVERRIDE = "docker-compose.override.yml"
 
 
-@dataclass(frozen=True, order=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing that is wrong or will be.
 
     Attributes:

@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from typing import cast
 
 from kedro_astro.errors import CrossingError
 from kedro_astro.planning.ids import airflow_id, hashed
 from kedro_astro.settings.use import namespaces_of
 from kedro_astro.structure import Dataset, Node, Pipeline, is_parameter, untranscoded
 
-Grouping = str | Mapping[str, Collection[str]]
+Groups = Mapping[str, Collection[str]]
+Grouping = str | Groups
 
 
 @dataclass(frozen=True)
@@ -150,13 +150,11 @@ def _cycle(edges: Mapping[str, Sequence[str]]) -> Sequence[str]:
     try:
         TopologicalSorter(edges).prepare()
     except CycleError as error:
-        return cast(Sequence[str], error.args[1])
+        return list(error.args[1])
     return ()
 
 
-def _task_ids(
-    members: Mapping[str, Sequence[Node]], written: Mapping[str, Collection[str]]
-) -> dict[str, str]:
+def _task_ids(members: Mapping[str, Sequence[Node]], written: Groups) -> dict[str, str]:
     """Name each group as it is written by hand or after its nodes; where two names would meet, a
     hash tells them apart."""
     sizes = Counter(node.namespace for nodes in members.values() for node in nodes)

@@ -8,9 +8,9 @@ from typing import Any
 from kedro_astro.errors import CrossingError, KedroAstroError, SameIdError
 from kedro_astro.planning.grouping import Task, tasks
 from kedro_astro.planning.ids import airflow_id, hashed
-from kedro_astro.settings import for_pipeline, for_task, read, selected, wrong_names
 from kedro_astro.settings.models import GROUPINGS, groups
-from kedro_astro.settings.use import Settings
+from kedro_astro.settings.read import read, wrong_names
+from kedro_astro.settings.use import Settings, for_pipeline, for_task, selected
 from kedro_astro.structure import PIPELINE_HOOKS, Dataset, Pipeline, Structure, untranscoded
 
 

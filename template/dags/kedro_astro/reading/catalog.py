@@ -27,8 +27,7 @@ def check_entries(catalog: Mapping[Any, Any]) -> None:
             raise ConfigurationError("catalog", what)
         for part in _saved_through(entry):
             if not isinstance(part.get("type"), str):
-                where = name if part is entry else f"{name} with a `dataset`"
-                what = f"has an entry {where} without a `type`, such as pandas.CSVDataset"
+                what = f"has an entry {name} without a `type`, such as pandas.CSVDataset"
                 raise ConfigurationError("catalog", what)
 
 

@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from kedro_astro.errors import ConfigurationError, InterpreterError, MissingEnvironmentError
+from kedro_astro.errors import ConfigurationError, InterpreterError, KedroAstroError
 from kedro_astro.project import kedro_env, prepare_kedro, relative, write
 from kedro_astro.reading.catalog import check_entries, dataset_of, types_of
 from kedro_astro.reading.diagnose import describe
@@ -87,7 +87,8 @@ def _read(project: Path, env: str | None, sources: list[str]) -> Structure:
     for name in (loader.base_env, loader.env or loader.default_run_env):
         # To Kedro a folder that is not there is a section of the configuration that is not there.
         if name and not Path(loader.conf_source, name).is_dir():
-            raise MissingEnvironmentError(relative(Path(loader.conf_source, name), project))
+            what = f"The folder {relative(Path(loader.conf_source, name), project)} is not there."
+            raise KedroAstroError(f"{what} Make it (it may be empty), or correct KEDRO_ENV.")
     catalog = _section(loader, "catalog")
     check_entries(catalog)
     parameters, left_out = for_form(_section(loader, "parameters"))

@@ -2,14 +2,16 @@
 
 import importlib
 import inspect
+import pkgutil
 import sys
 import warnings
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from kedro_astro.reading.diagnose import describe, describe_skipped
+from kedro_astro.reading.libraries import harmless
 from kedro_astro.structure import Node, Pipeline
 
 
@@ -23,6 +25,7 @@ def registered(project: Path, package: str) -> tuple[tuple[Pipeline, ...], tuple
     from kedro.framework import project as kedro_project
 
     registry = kedro_project.pipelines
+    always = {*sys.modules, f"{package}.pipeline_registry"}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -35,18 +38,23 @@ def registered(project: Path, package: str) -> tuple[tuple[Pipeline, ...], tuple
     if skipped:
         # Kedro went on without the broken folder: the whole is silently a part.
         found.pop("__default__", None)
+    files = [getattr(sys.modules[name], "__file__", None) for name in _own(package, always)]
     folders = _by_themselves(package)
     if broken:
         found = {**folders, **found}
-    return tuple(
-        Pipeline(
-            name=name,
-            nodes=tuple(map(_node, pipeline.nodes)),
-            doc=_doc(sys.modules.get(f"{package}.pipelines.{name}")),
-            alone=name in folders and _whose(folders[name]) == _whose(pipeline),
-        )
-        for name, pipeline in sorted(found.items())
-    ), tuple(broken)
+    nodes_of = {name: set(map(_whose, pipeline.nodes)) for name, pipeline in folders.items()}
+    homes: dict[Whose, str] = {}
+    if all(harmless(Path(file).read_bytes()) for file in files if file):
+        # The smallest that has a node comes last.
+        for name in sorted(folders, key=lambda name: (len(nodes_of[name]), name), reverse=True):
+            homes |= dict.fromkeys(nodes_of[name], name)
+    pipelines = []
+    for name, pipeline in sorted(found.items()):
+        alone = nodes_of.get(name) == set(map(_whose, pipeline.nodes))
+        nodes = [_node(n, name if alone else homes.get(_whose(n), "")) for n in pipeline.nodes]
+        doc = _doc(sys.modules.get(f"{package}.pipelines.{name}"))
+        pipelines.append(Pipeline(name, tuple(nodes), doc))
+    return tuple(pipelines), tuple(broken)
 
 
 def _by_themselves(package: str) -> dict[str, Any]:
@@ -56,36 +64,40 @@ def _by_themselves(package: str) -> dict[str, Any]:
 
     # Kedro 1.4 cannot be asked: it loads the whole registry, here and in each task.
     request = getattr(pipelines, "set_requested", lambda pipeline_names: None)
-    paths = importlib.import_module(package).__path__
-    folders = {folder for path in paths for folder in Path(path, "pipelines").glob("*")}
-    names = {folder.name for folder in folders if folder.is_dir()}
-    loaded, found = _forgotten(package), {}
-    for name in sorted(name for name in names if not name.startswith((".", "__"))):
+    paths = [f"{path}/pipelines" for path in importlib.import_module(package).__path__]
+    names = [folder.name for folder in pkgutil.iter_modules(paths) if folder.ispkg]
+    loaded = {name: sys.modules.pop(name) for name in _own(package, ())}
+    others, found = {*sys.modules}, {}
+    for name in sorted(names):
         # Why one cannot be loaded is known already: reading all has failed with the same error.
         with suppress(Exception), warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
             request([name])
             if pipelines[name] is not None:
                 found[name] = pipelines[name]
-        _forgotten(package)
+        for module in _own(package, others):
+            del sys.modules[module]
     request(None)
     sys.modules.update(loaded)
     return found
 
 
-def _forgotten(package: str) -> dict[str, ModuleType]:
-    """Take a package's modules from those that are imported, and return them."""
-    names = [name for name in sys.modules if name.partition(".")[0] == package]
-    return {name: sys.modules.pop(name) for name in names}
+def _own(package: str, but: Iterable[str]) -> list[str]:
+    """Return the modules of a package that are imported, but for some."""
+    return [name for name in sys.modules.keys() - but if name.partition(".")[0] == package]
 
 
-def _whose(pipeline: Any) -> set[tuple[Any, str, str]]:
-    """Return the nodes, and whose function each has: to Kedro that is no part of what a node is."""
-    return {(n, str(n), getattr(n.func, "__module__", "")) for n in pipeline.nodes}
+Whose = tuple[Any, str, str]
 
 
-def _node(node: Any) -> Node:
+def _whose(node: Any) -> Whose:
+    """Return a node, and whose function it has: to Kedro that is no part of what a node is."""
+    return node, str(node), getattr(node.func, "__module__", "")
+
+
+def _node(node: Any, home: str) -> Node:
     return Node(
+        home=home,
         name=node.name,
         inputs=tuple(node.inputs),
         outputs=tuple(node.outputs),

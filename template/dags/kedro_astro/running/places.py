@@ -20,9 +20,6 @@ from kedro_astro.running.session import Session
 Mask = Callable[[str], None]
 OnStart = Callable[[Callable[[], None]], object]
 
-LOOK = 0.2
-"""Seconds between looks whether a process has ended: what it started may keep its output open."""
-
 
 def worker(session: Session, mask: Mask) -> None:
     """Run a session in this process.
@@ -77,7 +74,8 @@ def _follow(process: Popen[bytes], listener: Listener) -> None:
         while rest and not ended:
             # Asked first: what it has written before it ended is then there to be read.
             ended = process.poll() is not None
-            selector.select(0 if ended else LOOK)
+            # What it started may keep its output open, so there is a look at it now and then.
+            selector.select(0 if ended else 0.2)
             # Standard error is read first and taken last: its secrets are said on standard output.
             more = {stream: stream.read(1 << 20) for stream in reversed(rest)}
             for stream in [*rest]:

@@ -41,10 +41,16 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
     project = Path(wanted.project)
     bootstrap_project(project)
     # By itself a session has Kedro import the folder that is called like the pipeline and nothing
-    # else. Where that is not the pipeline that the registry makes, the registry is loaded as it is
-    # written. Kedro's serving mode keeps a session from asking, too, but it also gives the config
-    # loader an argument that a project's own class need not know.
-    if not wanted.alone:
+    # else. Where that is not the pipeline that the registry makes, one that has the same nodes
+    # takes its name, or the registry is loaded as it is written. Kedro's serving mode keeps a
+    # session from asking, too, but it also gives the config loader an argument that a project's own
+    # class need not know.
+    if wanted.load != wanted.pipeline:
+        # Kedro then imports one pipeline's folder at the next look. Before 1.5 it imports all.
+        if wanted.load and hasattr(pipelines, "set_requested"):
+            pipelines.set_requested([wanted.load])
+        if wanted.load:
+            pipelines[wanted.pipeline] = pipelines[wanted.load]
         pipelines.set_requested = lambda pipeline_names: None  # type: ignore[method-assign]
     session = KedroServiceSession.create(project_path=project, env=kedro_env(project))
     # Kedro has no public way to the hooks of a session.

@@ -15,7 +15,8 @@ class Session:
     Attributes:
         project: the folder that holds `pyproject.toml`.
         pipeline: the registered pipeline that the nodes are of.
-        alone: whether Kedro is to load the pipeline's folder and nothing else.
+        load: a pipeline that Kedro can load by itself and that has the nodes; empty if the registry
+            has to be loaded as it is written.
         nodes: names of the nodes to run; if there are none, the hooks are fired for the whole
             pipeline and nothing is run.
         run_id: the version that versioned datasets are saved under.
@@ -26,7 +27,7 @@ class Session:
 
     project: str
     pipeline: str
-    alone: bool
+    load: str
     nodes: Sequence[str]
     run_id: str
     hooks: Sequence[str] = PIPELINE_HOOKS

@@ -165,9 +165,7 @@ def _wrong_sections(file: AirflowYml, pipelines: Collection[str]) -> Iterator[st
             yield f"{label(name)} is no registered pipeline. {meant}"
 
 
-def _wrong_in(
-    values: Mapping[str, Any], pipelines: Iterable[Pipeline], section: str
-) -> Iterator[str]:
+def _wrong_in(said: Mapping[str, Any], pipelines: Iterable[Pipeline], place: str) -> Iterator[str]:
     """Yield names of nodes, tags and namespaces that none of the pipelines has."""
     nodes = [node for pipeline in pipelines for node in pipeline.nodes]
     here = {node.name for node in nodes}
@@ -177,11 +175,11 @@ def _wrong_in(
         "namespaces": ("namespace", {name for node in nodes for name in namespaces_of(node)}),
     }
     for key, (what, names) in known.items():
-        for name in sorted({*(values.get(key) or ())} - names):
-            yield f"{section}.{key}.{label(name)} is no {what} here. {choice(name, names)}"
-    for name in [name for _, group in models.groups(values.get("grouping")) for name in group]:
+        for name in sorted({*(said.get(key) or ())} - names):
+            yield f"{place}.{key}.{label(name)} is no {what} here. {choice(name, names)}"
+    for name in [name for _, group in models.groups(said.get("grouping")) for name in group]:
         if name not in here:
-            yield f"{section}.grouping: {shown(name)} is no node here. {choice(name, here)}"
+            yield f"{place}.grouping: {shown(name)} is no node here. {choice(name, here)}"
 
 
 def _wrong_assets(
