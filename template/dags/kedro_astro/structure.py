@@ -30,12 +30,14 @@ class Dataset:
         persistent: whether what one process saves another can load.
         location: path or URL without credentials, None for what has no `filepath`.
         versioned: whether each save makes a new Kedro version.
+        problem: why Kedro could not make it, and what to do; empty if it could.
     """
 
     type: str
     persistent: bool
     location: str | None = None
     versioned: bool = False
+    problem: str = ""
 
     @property
     def of_one_run(self) -> bool:

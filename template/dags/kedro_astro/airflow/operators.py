@@ -46,8 +46,9 @@ class KedroOperator(BaseOperator):
 
         dag_run = context["dag_run"]
         due = _due(dag_run)
-        folder = folder_of_run(due, dag_run.dag_id, dag_run.run_id)
-        version = version_of_run(due, self.blueprint["pipeline"], context["ti"].try_number)
+        ids = dag_run.dag_id, dag_run.run_id
+        folder = folder_of_run(due, *ids)
+        version = version_of_run(due, *ids, dag_run.start_date, context["ti"].try_number)
         saves = self.work["saves"]
         own = {name: version for name, (_, versioned) in saves.items() if versioned}
         session = Session(

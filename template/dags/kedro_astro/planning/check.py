@@ -65,6 +65,7 @@ def findings(
         *(("error", "", what) for what in wrong),
         *((level, "", what) for level, what in left_to_merge(files, target == "astro")),
         *_not_there(structure, exists),
+        *_not_made(structure),
         *_no_fields(structure),
         *_no_credentials(structure, target),
         *_not_live(structure, files),
@@ -112,19 +113,29 @@ def _not_there(structure: Structure, exists: Exists) -> Found:
                 yield "warning", "", f"{what} {remedy}"
 
 
+def _not_made(structure: Structure) -> Found:
+    datasets = structure.datasets.items()
+    for why, names in _by_value({n: d.problem for n, d in datasets if d.problem}):
+        what = f"Kedro cannot make {names}, in a file catalog*.yml below {structure.sources[1]}"
+        yield "error", "", f"{what}: {why}"
+
+
+def _by_value(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield each value with the names that have it."""
+    for value in dict.fromkeys(values.values()):
+        yield value, ", ".join(name for name, other in values.items() if other == value)
+
+
 def _no_fields(structure: Structure) -> Found:
-    for name, reason in structure.left_out.items():
-        what = f"the parameter {name} is in no trigger form: {reason}. Nodes still get it."
-        yield "warning", "", what
+    for reason, names in _by_value(structure.left_out):
+        yield "warning", "", f"no trigger form shows {names}: {reason}. Nodes still get it."
 
 
 def _no_credentials(structure: Structure, target: str | None) -> Found:
-    folder = f"conf/{structure.env}" if structure.env else "the environment's folder"
-    remedy = f"Put them into {folder}/credentials.yml; git ignores it."
-    if target:
-        remedy = how_to_provide(structure.env)
-    for name, key in structure.no_credentials.items():
-        what = f"{name} names the credentials {key}, which neither conf/base nor {folder} has."
+    folder = f"conf/{structure.env or 'local'}"
+    remedy = how_to_provide(structure.env) if target else f"Put them into {folder}/credentials.yml."
+    for key, names in _by_value(structure.no_credentials):
+        what = f"the credentials {key} of {names} are neither in conf/base nor in {folder}."
         yield "error" if target else "warning", "", f"{what} {remedy}"
 
 

@@ -23,21 +23,22 @@ def hashed(readable: str, *names: str) -> str:
     return "-".join(filter(None, (readable[: MAX_ID - 9].strip("_.-"), digest)))
 
 
-def version_of_run(due: datetime, pipeline: str = "__default__", try_number: int = 1) -> str:
-    """Return the Kedro version for a DAG run, in the form of Kedro's own timestamps (UTC, ms).
+def version_of_run(
+    due: datetime, dag_id: str, run_id: str, started: datetime, try_number: int = 1
+) -> str:
+    """Return the Kedro version for a DAG run: a Kedro timestamp (UTC, ms), and what no other run has.
 
-    Two pipelines that save the same dataset may be due at the same moment, so the pipeline's name
-    follows, but for the whole project's. A second try of a task must not save over what the first
-    one left, so it gets a suffix that sorts behind the first try and before every later run.
+    Versions sort by the moment, so "latest" is right. A second try of a task must not save over what
+    the first one left, so it gets a suffix that sorts behind the first try and before later runs.
 
     Args:
         due: when the run was due: the moment of a manual run, the end of a scheduled interval.
-        pipeline: the registered name.
+        dag_id, run_id: what makes the run unique in Airflow.
+        started: when it started: a run that was deleted and made again has the same id.
         try_number: 1 for the first try.
     """
-    moment = due.astimezone(timezone.utc).strftime("%Y-%m-%dT%H.%M.%S.%f")[:-3] + "Z"
-    label = "" if pipeline == "__default__" else f"-{airflow_id(pipeline)}"
-    return moment + label + ("" if try_number == 1 else f"-try{try_number:03}")
+    version = hashed(_moment(due), dag_id, run_id, started.isoformat())
+    return version if try_number == 1 else f"{version}-try{try_number:03}"
 
 
 def folder_of_run(due: datetime, dag_id: str, run_id: str) -> str:
@@ -47,4 +48,8 @@ def folder_of_run(due: datetime, dag_id: str, run_id: str) -> str:
         due: when the run was due, so that the folders sort by it.
         dag_id, run_id: what makes the run unique in Airflow.
     """
-    return hashed(version_of_run(due), dag_id, run_id)
+    return hashed(_moment(due), dag_id, run_id)
+
+
+def _moment(due: datetime) -> str:
+    return due.astimezone(timezone.utc).strftime("%Y-%m-%dT%H.%M.%S.%f")[:-3] + "Z"

@@ -14,9 +14,9 @@ from typing import Any
 
 from kedro_astro.errors import ConfigurationError, InterpreterError, KedroAstroError
 from kedro_astro.project import kedro_env, prepare_kedro, relative, write
-from kedro_astro.reading.catalog import check_entries, dataset_of, types_of
+from kedro_astro.reading.catalog import class_of, dataset_of, wrapped
 from kedro_astro.reading.diagnose import describe
-from kedro_astro.reading.libraries import KEDRO, dataset_class, imported, installed
+from kedro_astro.reading.libraries import KEDRO, imported, installed
 from kedro_astro.reading.parameters import for_form, plain
 from kedro_astro.reading.registry import registered
 from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER, SOURCES, Structure, nothing
@@ -90,7 +90,9 @@ def _read(project: Path, env: str | None, sources: list[str]) -> Structure:
             what = f"The folder {relative(Path(loader.conf_source, name), project)} is not there."
             raise KedroAstroError(f"{what} Make it (it may be empty), or correct KEDRO_ENV.")
     catalog = _section(loader, "catalog")
-    check_entries(catalog)
+    if wrong := [name for name in catalog if not isinstance(name, str)]:
+        what = f"has an entry {wrong[0]!r}, which is no text: put it in quotes"
+        raise ConfigurationError("catalog", what)
     parameters, left_out = for_form(_section(loader, "parameters"))
     # All credentials are there, and empty: one that is not defined here must not stop the reading.
     credentials: dict[str, Any] = defaultdict(dict, {"": {}})
@@ -137,8 +139,8 @@ def _libraries(source: Path, entries: Iterable[Mapping[str, Any]]) -> tuple[str,
     so, and the types of its datasets."""
     loaded = [Path(file) for m in [*sys.modules.values()] if (file := getattr(m, "__file__", None))]
     own = [file for file in loaded if file.suffix == ".py" and file.is_relative_to(source)]
-    kinds = {kind for entry in entries for kind in types_of(entry)}
-    classes = [found for kind in kinds if (found := dataset_class(kind))]
+    kinds = [class_of(part) for entry in entries for part in wrapped(entry)]
+    classes = [f"{k.__module__}:{k.__qualname__}" for k in kinds if isinstance(k, type)]
     # Each session imports those.
     plugins = [point.module for point in entry_points(group="kedro.hooks")]
     written = {name for file in own for name in imported(file.read_bytes())}

@@ -60,16 +60,6 @@ def _harmless(statement: ast.stmt, used: Collection[str]) -> bool:
     return False
 
 
-def dataset_class(kind: str) -> str | None:
-    """Return where Kedro finds the class of a catalog entry, such as `pandas.CSVDataset`, as
-    `module:Class`; None if it is not installed, or is the project's own."""
-    for prefix in ("kedro.io.", "kedro_datasets.", ""):  # in Kedro's order
-        module, _, name = f"{prefix}{kind}".rpartition(".")
-        if module and _spec(module):
-            return next(iter(installed([f"{module}:{name}"])), None)
-    return None
-
-
 def installed(names: Iterable[str]) -> list[str]:
     """Return those modules, or `module:attribute`, that were installed from elsewhere, sorted.
 

@@ -2,11 +2,13 @@
 
 import logging
 import os
+import re
 import threading
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,9 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
             what to do.
     """
     prepare_kedro()
-    from kedro.framework.project import pipelines
-    from kedro.framework.session import KedroServiceSession
+    from kedro.config import OmegaConfigLoader
+    from kedro.framework.project import pipelines, settings
+    from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
     from kedro.runner import SequentialRunner
 
@@ -52,7 +55,13 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
         if wanted.load:
             pipelines[wanted.pipeline] = pipelines[wanted.load]
         pipelines.set_requested = lambda pipeline_names: None  # type: ignore[method-assign]
-    session = KedroServiceSession.create(project_path=project, env=kedro_env(project))
+    # `create` would make the version, and ask git for the commit.
+    session = KedroSession(wanted.run_id, project_path=project, save_on_close=True)
+    params = dict(wanted.runtime_params)
+    if issubclass(settings.CONFIG_LOADER_CLASS, OmegaConfigLoader):
+        params = _literal(params)
+    said = {"runtime_params": params, "env": kedro_env(project)}
+    session._store.update(said | {"project_path": project, "session_id": wanted.run_id})
     # Kedro has no public way to the hooks of a session.
     manager = session._hook_manager
     manager.register(_telling_credentials(mask))
@@ -60,15 +69,17 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
         if name not in wanted.hooks:
             nobody = manager.subset_hook_caller(name, manager.get_plugins())
             setattr(manager.hook, name, nobody)
+    # The first versions of Kedro 1 take one name.
+    several = "pipeline_names" in signature(session.run).parameters
+    named = {"pipeline_names": [wanted.pipeline]} if several else {"pipeline_name": wanted.pipeline}
     try:
-        session.run(
-            pipeline_names=[wanted.pipeline],
-            node_names=list(wanted.nodes) or None,
-            runner=SequentialRunner() if wanted.nodes else NoRunner(),
-            run_id=wanted.run_id,
-            load_versions=dict(wanted.load_versions),
-            runtime_params=dict(wanted.runtime_params),
-        )
+        with session:
+            session.run(
+                **named,
+                node_names=list(wanted.nodes) or None,
+                runner=SequentialRunner() if wanted.nodes else NoRunner(),
+                load_versions=dict(wanted.load_versions),
+            )
     except Exception as error:
         if advice := of_permission(error, os.getuid()):
             logging.getLogger(__name__).error(advice)
@@ -97,11 +108,28 @@ def _telling_credentials(mask: Callable[[str], None]) -> object:
 
 
 def _each_text(value: Any, take: Callable[[str], None]) -> None:
-    if isinstance(value, str):
-        take(value)
-    elif isinstance(value, Mapping | list | tuple):
+    if isinstance(value, Mapping | list | tuple):
         for item in value.values() if isinstance(value, Mapping) else value:
             _each_text(item, take)
+    elif not isinstance(value, bool | None):
+        take(str(value))
+
+
+def _literal(value: Any) -> Any:
+    """Return a value that OmegaConf resolves to what it is now: `${` means nothing in it.
+
+    Raises:
+        ValueError: if it holds `???`, for which OmegaConf has no other meaning.
+    """
+    if isinstance(value, dict):
+        return {key: _literal(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_literal(item) for item in value]
+    if value == "???":
+        what = "A parameter of this run is ???, which to Kedro's configuration is no value"
+        raise ValueError(f"{what}. Start the run again with another one.")
+    # A backslash takes its meaning away, and means itself if there are two.
+    return re.sub(r"(\\*)(\$\{)", r"\1\1\\\2", value) if isinstance(value, str) else value
 
 
 def main(level: str, output: str = "") -> None:
