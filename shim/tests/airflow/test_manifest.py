@@ -191,8 +191,8 @@ def test_a_slow_reading_goes_on_in_the_background(
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     project = make_project({"src/shop/settings.py": f"open({str(gate)!r}).read()\n"})
-    assert read(project, 0).still_reading
-    assert read(project, 0).still_reading  # the same reading, not two
+    assert read(project, lambda: 0).still_reading
+    assert read(project, lambda: 0).still_reading  # the same reading, not two
     with gate.open("w") as file:
         file.write("go on")
     structure = load(project)
@@ -218,7 +218,7 @@ def test_an_import_that_hung_is_ended_when_it_is_mended(
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     project = make_project({"src/shop/settings.py": f"open({str(gate)!r}).read()\n"})
-    assert read(project, 0).still_reading
+    assert read(project, lambda: 0).still_reading
     (project / "src/shop/settings.py").write_text("")
     assert len(read(project).dag_ids) == 2
 

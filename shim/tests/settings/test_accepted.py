@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import DAG, BaseOperator
 from airflow.serialization.serialized_objects import BaseSerialization
 from airflow_ymls import ACCEPTED, SECTION, SOURCE, TRAIN, arguments, settings, wrong
 from kedro.config import OmegaConfigLoader
-from kedro_astro.airflow.callback import Callback
+from kedro_astro.airflow.dags import Callback
 from kedro_astro.errors import SettingsError
 from kedro_astro.reading.parameters import plain
 from kedro_astro.settings.models import (

@@ -4,6 +4,8 @@ Airflow runs this at each parse and in each task. Nothing is checked or caught h
 holds only what Airflow has accepted, see `verdict`.
 """
 
+import pkgutil
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,10 +13,8 @@ from typing import Any
 
 from airflow.providers.common.compat import sdk
 
-from kedro_astro.airflow.callback import Callback
-from kedro_astro.airflow.manifest import read, read_for_task
+from kedro_astro.airflow.manifest import patience, read, read_for_task
 from kedro_astro.airflow.operators import KedroOperator
-from kedro_astro.airflow.problems import patience
 from kedro_astro.planning import Arguments, Blueprint
 
 
@@ -28,7 +28,7 @@ def build_dags(project: Path) -> dict[str, sdk.DAG]:
         project: the folder that holds `pyproject.toml`.
     """
     wanted = sdk.get_parsing_context().dag_id
-    manifest = read_for_task(project, wanted, patience()) if wanted else read(project, patience())
+    manifest = read_for_task(project, wanted) if wanted else read(project, patience)
     found = manifest.blueprints(wanted)
     return {blueprint["dag_id"]: build_dag(blueprint, project) for blueprint in found}
 
@@ -106,3 +106,49 @@ def _condition(assets: tuple[str, list[Any]]) -> Any:
     operator, of = assets
     parts = [sdk.Asset(uri=part) if isinstance(part, str) else _condition(part) for part in of]
     return (sdk.AssetAll if operator == "all" else sdk.AssetAny)(*parts)
+
+
+def imported(path: str, source: str | None, what: str) -> Any:
+    """Return the object at `package.module.name`.
+
+    Args:
+        path: where it is.
+        source: the folder of the user's packages, for a process that has not loaded them.
+        what: the setting that names it, for the error.
+
+    Raises:
+        SettingsError: if there is no such module or name.
+    """
+    if source and source not in sys.path:
+        sys.path.insert(0, source)
+    try:
+        return pkgutil.resolve_name(path)
+    except (ImportError, AttributeError) as error:
+        from kedro_astro.errors import SettingsError
+
+        said = f"airflow.yml names the {what} {path}, which cannot be imported: {error}."
+        raise SettingsError(f"{said} Correct the name there, or add it to your project.") from error
+
+
+class Callback:
+    """A function of the user's, imported only when Airflow calls it.
+
+    Args:
+        path: `package.module.function`.
+        source: as `imported` takes it.
+    """
+
+    # No dataclass: each parse would pay the making of one.
+    def __init__(self, path: str, source: str | None = None) -> None:
+        self.path, self.source = path, source
+
+    def __repr__(self) -> str:
+        return self.path
+
+    def __call__(self, context: Any) -> Any:
+        """Call the function with Airflow's context.
+
+        Raises:
+            SettingsError: if there is no such module or function.
+        """
+        return imported(self.path, self.source, "callback")(context)

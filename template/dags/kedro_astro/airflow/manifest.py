@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,16 +102,16 @@ def to_bytes(
     return json.dumps(header).encode() + b"\n" + body
 
 
-def read(project: Path, patience: float | None = None) -> Manifest:
+def read(project: Path, wait: Callable[[], float] | None = None) -> Manifest:
     """Return what is known of the project, which is read again only if the sources changed.
 
     What cannot be a DAG now is as it was when it last could be, and the reason is in `problems`. If
-    a reading takes longer than `patience`, the manifest is the last one and `still_reading`; the
+    a reading takes longer than `wait` says, the manifest is the last one and `still_reading`; the
     reading goes on in the background.
 
     Args:
         project: the folder that holds `pyproject.toml`.
-        patience: seconds to wait for a reading; forever if None.
+        wait: returns the seconds to wait for a reading; forever if None. Asked only if need be.
 
     Raises:
         ManifestError: if `KEDRO_ASTRO_MANIFEST` names a file that is no manifest.
@@ -125,10 +125,10 @@ def read(project: Path, patience: float | None = None) -> Manifest:
         return kept
     from kedro_astro.airflow.refresh import refresh
 
-    return refresh(project, path, patience)
+    return refresh(project, path, wait and wait())
 
 
-def read_for_task(project: Path, dag_id: str, patience: float) -> Manifest:
+def read_for_task(project: Path, dag_id: str) -> Manifest:
     """Return the manifest that a task takes its DAG from: the last one, whatever has changed since.
 
     Its run was scheduled from that one. Only if it does not have the DAG is the project read.
@@ -141,6 +141,14 @@ def read_for_task(project: Path, dag_id: str, patience: float) -> Manifest:
         if kept and dag_id in kept.dag_ids:
             return kept
     return read(project, patience)
+
+
+def patience() -> float:
+    """Return how many seconds a parse waits for a reading: Airflow stops a file that takes longer,
+    and DAGs have to be built."""
+    from airflow.providers.common.compat.sdk import conf
+
+    return 0.6 * float(conf.getfloat("core", "dagbag_import_timeout"))
 
 
 def kept_at(path: Path) -> Manifest | None:
@@ -187,20 +195,23 @@ def _site_packages(python: str) -> list[str]:
 
 
 def _stats(path: str) -> list[tuple[str, object, object]]:
-    """Return `_stat` of `path`, or of every file below it, sorted.
+    """Return `_stat` of `path`, or of every file below it, in order.
 
-    Hidden files, caches and links to folders are passed over. What cannot be looked at is a fact
-    like others, and becomes another when it can be.
+    Hidden files and caches are passed over. What cannot be looked at is a fact like others, and
+    becomes another when it can be.
     """
-    if not os.path.isdir(path):
+    found: list[tuple[str, object, object]] = []
+    try:
+        for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
+            if entry.name[0] == "." or entry.name == "__pycache__":
+                continue
+            inside = entry.is_dir(follow_symlinks=False)
+            found += _stats(entry.path) if inside else [_stat(entry.path)]
+    except NotADirectoryError:
         return [_stat(path)]
-    unseen: list[OSError] = []
-    found = []
-    for folder, folders, files in os.walk(path, onerror=unseen.append):
-        folders[:] = [name for name in folders if name[0] != "." and name != "__pycache__"]
-        found += [_stat(f"{folder}/{name}") for name in files if name[0] != "."]
-    found += [(str(error.filename), error.errno, None) for error in unseen]
-    return sorted(found, key=lambda fact: fact[0])
+    except OSError as error:
+        found.append((path, error.errno, None))
+    return found
 
 
 def _stat(path: str) -> tuple[str, object, object]:

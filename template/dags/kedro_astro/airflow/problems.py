@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from airflow.providers.common.compat.sdk import conf
-
-from kedro_astro.airflow.manifest import read
+from kedro_astro.airflow.manifest import patience, read
 
 
 def raise_problems(project: Path) -> None:
@@ -16,14 +14,8 @@ def raise_problems(project: Path) -> None:
     """
     from kedro_astro.errors import BrokenProjectError, StillReadingError
 
-    manifest = read(project, patience())
+    manifest = read(project, patience)
     if manifest.still_reading:
         raise StillReadingError(kept=len(manifest.dag_ids))
     if manifest.problems:
         raise BrokenProjectError(manifest.problems, kept=len(manifest.dag_ids))
-
-
-def patience() -> float:
-    """Return how many seconds a parse waits for a reading: Airflow stops a file that takes longer,
-    and DAGs have to be built."""
-    return 0.6 * float(conf.getfloat("core", "dagbag_import_timeout"))

@@ -14,8 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kedro_astro.airflow.callback import imported
-from kedro_astro.airflow.dags import build_dag
+from kedro_astro.airflow.dags import build_dag, imported
 from kedro_astro.planning import Blueprint
 
 # Here, and not in the fork, which would import it again each time.

@@ -73,7 +73,7 @@ def _never_warm(component: str, executor: str, new_interpreter: bool) -> str:
 
 
 def _warm(project: Path) -> None:
-    libraries = read(project, PATIENCE).structure().libraries
+    libraries = read(project, lambda: PATIENCE).structure().libraries
     if not libraries:
         log.warning("Tasks start cold: the project could not be read yet.")
         return
