@@ -32,7 +32,8 @@ import datetime
 from types import SimpleNamespace as Thing
 dag = found["shop.sales"]
 task = dag.get_task("first")
-run = Thing(dag_id=dag.dag_id, run_id="one", run_after=datetime.datetime(2026, 1, 1))
+NOW = datetime.datetime(2026, 1, 1)
+run = Thing(dag_id=dag.dag_id, run_id="one", run_after=NOW, start_date=NOW)
 params = {"size": 3, "model.depth": 1, **{given}}
 try:
     task.execute({"dag_run": run, "ti": Thing(try_number=1), "params": params, "dag": dag})

@@ -35,7 +35,8 @@ PICKLES = """
 NAMED = {
     **IN_A_STORE,
     "conf/base/catalog.yml": (
-        IN_A_STORE["conf/base/catalog.yml"] + "more: {type: x.Y, credentials: store}\n"
+        IN_A_STORE["conf/base/catalog.yml"]
+        + "more: {type: pandas.SQLTableDataset, table_name: x, credentials: store}\n"
     ),
     "conf/airflow/.gitkeep": "",
 }
@@ -213,7 +214,7 @@ class TestCredentials:
     def test_those_that_nobody_has(self, check: Check) -> None:
         """What CI sees: git has no file of credentials either."""
         said = one(check({**NAMED, "conf/local/credentials.yml": "store: {key: hunter2}\n"}))
-        assert said.startswith("error: more names the credentials store")
+        assert said.startswith("error: the credentials store of more are neither in conf/base")
         assert "!conf/airflow/credentials.yml" in said and "hunter2" not in said
 
     def test_those_that_name_variables_and_are_in_it(self, check: Check) -> None:

@@ -15,19 +15,34 @@ ZONES = st.timezones() | st.none().map(lambda _: timezone.utc)
 MOMENTS = st.datetimes(
     min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1), timezones=ZONES
 )
+NOW = datetime(2026, 3, 4, tzinfo=timezone.utc)
 MILLISECOND = timedelta(milliseconds=1)
 
 
-def test_it_looks_like_kedros() -> None:
+RUN = ("shop", "manual__1")
+
+
+def version(
+    due: datetime, run: tuple[str, str] = RUN, started: datetime = NOW, tries: int = 1
+) -> str:
+    return version_of_run(due, *run, started, tries)
+
+
+def test_it_begins_as_kedros() -> None:
     moment = datetime(2026, 3, 4, 5, 6, 7, 89_999, timezone(timedelta(hours=1)))
-    assert version_of_run(moment) == "2026-03-04T04.06.07.089Z"
-    assert len(version_of_run(moment)) == len(generate_timestamp())
+    assert version(moment).startswith("2026-03-04T04.06.07.089Z-")
+    assert version(moment)[24] == "-" and len(generate_timestamp()) == 24
 
 
-def test_pipelines_that_are_due_together_never_share_a_version() -> None:
-    midnight = datetime(2026, 3, 4, tzinfo=timezone.utc)
-    versions = {version_of_run(midnight, name) for name in ("__default__", "sales", "stock")}
-    assert len(versions) == 3
+def test_no_two_runs_share_a_version() -> None:
+    """Of two DAGs, due in the same millisecond, or deleted and made again for the same moment."""
+    versions = {
+        version(NOW),
+        version(NOW, ("stock", "manual__1")),
+        version(NOW, ("shop", "manual__2")),
+        version(NOW, started=NOW + timedelta(microseconds=1)),
+    }
+    assert len(versions) == 4
 
 
 def test_every_dag_run_has_a_folder_of_its_own() -> None:
@@ -54,9 +69,9 @@ def test_later_runs_sort_behind_every_try_of_earlier_ones(
     one: datetime, other: datetime, first: int, second: int
 ) -> None:
     if other - one >= MILLISECOND:
-        assert version_of_run(one, "a", first) < version_of_run(other, "a", second)
+        assert version(one, tries=first) < version(other, tries=second)
 
 
 @given(MOMENTS, st.integers(1, 998))
 def test_a_later_try_sorts_behind(moment: datetime, number: int) -> None:
-    assert version_of_run(moment, "a", number) < version_of_run(moment, "a", number + 1)
+    assert version(moment, tries=number) < version(moment, tries=number + 1)

@@ -24,31 +24,155 @@ def test_pipelines_nodes_and_datasets(make_project: MakeProject) -> None:
     }
 
 
+OWN = """
+from kedro.io import AbstractDataset, MemoryDataset as Memory
+class Kept(Memory):
+    pass
+class Passing(AbstractDataset):
+    def __init__(self):
+        self._EPHEMERAL = True
+    def _load(self): pass
+    def _save(self, data): pass
+    def _describe(self): return {}
+class MemoryDataset(AbstractDataset):
+    def __init__(self, filepath):
+        self.filepath = filepath
+    def _load(self): pass
+    def _save(self, data): pass
+    def _describe(self): return {}
+"""
+EXTRA = "Add this line to the requirements:\nkedro-datasets[tensorflow-tensorflowmodeldataset]"
+
+
 @pytest.mark.parametrize(
     ("entry", "persistent"),
     [
         ("{type: MemoryDataset}", False),
         ("{type: kedro.io.MemoryDataset}", False),
-        ("{type: io.MemoryDataset}", False),
         ("{type: CachedDataset, dataset: {type: json.JSONDataset, filepath: x.json}}", True),
         ("{type: CachedDataset, dataset: {type: MemoryDataset}}", False),
         ("{type: CachedDataset, dataset: MemoryDataset}", False),
         ("{type: not.installed.Dataset, filepath: x}", True),
+        ("{type: shop.own.Kept}", False),
+        ("{type: shop.own.Passing}", False),
+        ("{type: shop.own.MemoryDataset, filepath: x}", True),
+        ("{type: CachedDataset, dataset: {type: shop.own.Kept}}", False),
         ("{type: json.JSONDataset, filepath: x, credentials: nobody_has_these}", True),
     ],
 )
 def test_what_is_in_memory(make_project: MakeProject, entry: str, persistent: bool) -> None:
     catalog = CATALOG + f"doubled: {entry}\n"
-    structure = load(make_project({"conf/base/catalog.yml": catalog}))
+    structure = load(make_project({"conf/base/catalog.yml": catalog, "src/shop/own.py": OWN}))
     assert structure.problems == ()
     assert structure.datasets["doubled"].persistent is persistent
 
 
-def test_a_location_shows_no_credentials(make_project: MakeProject) -> None:
-    url = "https://user:hunter2@example.org/x.json?signature=hunter3"
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ("{filepath: x}", ["it has no `type`"]),
+        ("{type: CachedDataset, dataset: {filepath: x}}", ["it has no `type`"]),
+        ("{type: json.JSONDatset, filepath: x}", ["JSONDatset", "not found in 'json'"]),
+        ("{type: tensorflow.TensorFlowModelDataset, filepath: x}", [EXTRA]),
+        ("{type: no_such.Dataset, filepath: x}", ["No module named 'no_such'"]),
+        ("{type: shop.broken.Dataset}", ["division by zero"]),
+        ("{type: shop.ended.Dataset}", ["shop.ended.Dataset"]),
+        ("{type: json.JSONDataset}", ["missing", "'filepath'"]),
+        ("{type: json.JSONDataset, filepath: x, colour: red}", ["unexpected", "'colour'"]),
+        ("{type: shop.own.Kept, filepath: x, credentials: a}", ["unexpected", "'filepath'"]),
+        ("{type: 3}", ["3"]),
+        ("{type: partitions.PartitionedDataset, path: x, dataset: no.Such}", ["No module"]),
+        ("{type: json.JSONDataset, filepath: x, versioned: true, credentials: a}", []),
+        ("{type: shop.own.Kept, metadata: {a: 1}}", []),
+    ],
+)
+def test_datasets_that_kedro_cannot_make(
+    make_project: MakeProject, entry: str, says: list[str]
+) -> None:
+    files = {"src/shop/broken.py": "1 / 0", "src/shop/ended.py": "raise SystemExit(0)"}
+    catalog = CATALOG + f"doubled: {entry}\n"
+    files |= {"conf/base/catalog.yml": catalog, "src/shop/own.py": OWN}
+    structure = load(make_project(files))
+    assert structure.problems == () and len(structure.pipelines) == 2
+    problem = structure.datasets["doubled"].problem
+    assert bool(problem) == bool(says)
+    for part in says:
+        assert part in problem
+
+
+@pytest.mark.parametrize(
+    ("url", "location"),
+    [
+        ("https://user:hunter2@example.org/x.json?signature=hunter2", "https://example.org/x.json"),
+        ("s3://key:hunt/er2@bucket/x.json", "s3://bucket/x.json"),
+        ("s3://key:hunter2@x@bucket/x.json", "s3://bucket/x.json"),
+        ("s3://key:hunter2?#@bucket/x.json", "s3://bucket/x.json"),
+        ("s3://hunter2@bucket/x.json", "s3://bucket/x.json"),
+        ("https://example.org/x.json;token=hunter2", "https://example.org/x.json"),
+        ("https://example.org/x.json#hunter2", "https://example.org/x.json"),
+        ("zip://x.json::s3://key:hunter2@bucket/x.zip", "zip://bucket/x.zip"),
+        ("s3://bucket/a@b/x.json", "s3://bucket/a@b/x.json"),
+    ],
+)
+def test_a_location_shows_no_credentials(
+    make_project: MakeProject, url: str, location: str
+) -> None:
     catalog = CATALOG + f'doubled: {{type: json.JSONDataset, filepath: "{url}"}}\n'
     structure = load(make_project({"conf/base/catalog.yml": catalog}))
-    assert structure.datasets["doubled"].location == "https://example.org/x.json"
+    assert structure.datasets["doubled"].location == location
+
+
+LOADER = """
+import yaml
+from pathlib import Path
+from kedro.config import AbstractConfigLoader
+class Loader(AbstractConfigLoader):
+    def __getitem__(self, key):
+        return yaml.safe_load(Path(self.conf_source, "base", f"{key}.yml").read_text())
+CONFIG_LOADER_CLASS = Loader
+"""
+
+
+def test_credentials_are_no_settings(make_project: MakeProject) -> None:
+    """Where the base has no folder of its own, a pattern for settings is one for environments."""
+    secret = "hunter2: {default: {retries: 3}}"
+    files = {
+        "src/shop/settings.py": "CONFIG_LOADER_ARGS = {'base_env': None}\n",
+        "conf/airflow/credentials.yml": secret,
+        "conf/airflow/airflow.yml": "sales: {retries: 2}",
+        "conf/base/airflow/credentials.yml": secret,
+    }
+    for settings in (files["src/shop/settings.py"], ""):
+        manifest = read(make_project({**files, "src/shop/settings.py": settings}))
+        assert "hunter2" not in manifest.content.decode()
+        assert manifest.structure().settings == {"sales": {"retries": 2}}
+
+
+def test_a_config_loader_that_knows_no_environments(make_project: MakeProject) -> None:
+    files = {
+        "src/shop/settings.py": LOADER,
+        "conf/base/parameters.yml": "depth: 3",
+        "conf/base/airflow.yml": "sales: {retries: 2}",
+    }
+    structure = load(make_project(files))
+    assert structure.problems == () and structure.parameters == {"depth": 3}
+    assert structure.settings == {"sales": {"retries": 2}}
+
+
+def test_an_incremental_dataset_that_another_node_confirms(make_project: MakeProject) -> None:
+    text = SALES.replace('name="second")', 'name="second", confirms="raw")')
+    catalog = CATALOG + "doubled: {type: json.JSONDataset, filepath: data/doubled.json}\n"
+    catalog = catalog.replace(
+        "raw: {type: json.JSONDataset, filepath: data/raw.json}",
+        "raw: {type: partitions.IncrementalDataset, path: data/raw, dataset: json.JSONDataset}",
+    )
+    files = {"src/shop/pipelines/sales/__init__.py": text, "conf/base/catalog.yml": catalog}
+    (sales,) = (b for b in read(make_project(files)).blueprints() if b["pipeline"] == "sales")
+    (task,) = sales["tasks"]
+    assert task["work"]["nodes"] == ["first", "second"]
+    project = make_project({**files, "conf/base/airflow.yml": "sales: {grouping: node}"})
+    (problem,) = read(project).problems
+    assert "the dataset raw" in problem and "node first" in problem and "node second" in problem
 
 
 def test_the_airflow_environment_counts_if_there_is_one(make_project: MakeProject) -> None:
@@ -88,17 +212,6 @@ def test_a_registered_name_that_is_no_folder(make_project: MakeProject) -> None:
             ],
         ),
         ("conf/base/catalog.yml", "raw: {type: [\n", ["catalog.yml"]),
-        ("conf/base/catalog.yml", "raw: {filepath: x}\n", ["an entry raw without a `type`"]),
-        (
-            "conf/base/catalog.yml",
-            "raw: {type: CachedDataset, dataset: {filepath: x}}\n",
-            ["an entry raw without a `type`"],
-        ),
-        (
-            "conf/base/catalog.yml",
-            "raw: {type: CachedDataset, dataset: {}}\n",
-            ["an entry raw without a `type`"],
-        ),
         ("conf/base/catalog.yml", "3: {type: x}\n", ["The catalog of this project", "mapping"]),
         (
             "conf/base/catalog.yml",

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from kedro_astro.reading.libraries import KEDRO, dataset_class, imported, installed
+from kedro_astro.reading.libraries import KEDRO, imported, installed
 from projects import CATALOG, SALES, MakeProject, load
 
 
@@ -45,21 +45,6 @@ def test_only_what_was_installed_counts(tmp_path: Path, monkeypatch: pytest.Monk
     assert not {name.partition(":")[0] for name in names} & set(sys.modules)
 
 
-@pytest.mark.parametrize(
-    ("kind", "found"),
-    [
-        ("json.JSONDataset", "kedro_datasets.json:JSONDataset"),
-        ("kedro_datasets.json.JSONDataset", "kedro_datasets.json:JSONDataset"),
-        ("MemoryDataset", "kedro.io:MemoryDataset"),
-        ("projects.OwnDataset", None),  # The project's own: projects.py is beside this file.
-        ("not.installed.Dataset", None),
-        ("json.decoder.Dataset", None),
-    ],
-)
-def test_where_kedro_finds_a_dataset_class(kind: str, found: str | None) -> None:
-    assert dataset_class(kind) == found
-
-
 def test_a_project_knows_its_libraries(make_project: MakeProject) -> None:
     """Of what its pipelines import, lazily as well, and of its datasets, wrapped ones as well."""
     nodes = "def f(x):\n    import yaml\n    from shop import nothing\n"
@@ -83,8 +68,9 @@ def test_a_project_knows_its_libraries(make_project: MakeProject) -> None:
         *(point.module for point in entry_points(group="kedro.hooks")),
         "kedro.framework.project",  # of pipeline_registry.py
         *("kedro.pipeline", "kedro.pipeline.node", "kedro.pipeline.pipeline", "yaml"),
-        *("kedro_datasets.json:JSONDataset", "kedro_datasets.yaml:YAMLDataset"),
-        "kedro_datasets.partitions:PartitionedDataset",
+        *("kedro_datasets.json.json_dataset:JSONDataset",),
+        "kedro_datasets.yaml.yaml_dataset:YAMLDataset",
+        "kedro_datasets.partitions.partitioned_dataset:PartitionedDataset",
     }
     assert "kedro_telemetry.plugin" in libraries
 
@@ -92,4 +78,5 @@ def test_a_project_knows_its_libraries(make_project: MakeProject) -> None:
 def test_a_wrapped_dataset_without_a_type_is_no_problem(make_project: MakeProject) -> None:
     catalog = CATALOG + "doubled: {type: partitions.PartitionedDataset, dataset: {x: 1}}\n"
     structure = load(make_project({"conf/base/catalog.yml": catalog}))
-    assert "kedro_datasets.partitions:PartitionedDataset" in structure.libraries
+    where = "kedro_datasets.partitions.partitioned_dataset"
+    assert f"{where}:PartitionedDataset" in structure.libraries

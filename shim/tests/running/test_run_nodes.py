@@ -54,6 +54,7 @@ def run(project: Path, **given: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", RUN, json.dumps(given)],
         env={**os.environ, "PYTHONPATH": str(SHIM)},
+        cwd=project,
         capture_output=True,
         text=True,
         check=False,
@@ -92,6 +93,48 @@ def test_runtime_params_reach_nested_parameters(make_project: MakeProject) -> No
     done = run(project, nodes=["first"], runtime_params={"size": {"by": 3}})
     assert done.returncode == 0, done.stderr
     assert total(project) == [63, "kept"]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["${oc.env:HOME}", "a ${b", "${", r"\${x}", r"\\${oc.env:HOME}", "}", "$${a}", "plain \\ text"],
+)
+def test_what_is_typed_into_the_form_is_data(make_project: MakeProject, typed: str) -> None:
+    """Whoever may start a run may not call resolvers: those of the environment, above all."""
+    node = PARAMETERS.replace("x * by, rest", "by, rest")
+    files = {
+        "src/shop/pipelines/sales/__init__.py": node,
+        "conf/base/parameters.yml": "size: {by: a, rest: [a]}\n",
+        "data/raw.json": "21",
+    }
+    project = make_project(files)
+    done = run(project, nodes=["first"], runtime_params={"size": {"by": typed, "rest": [typed]}})
+    assert done.returncode == 0, done.stderr
+    assert total(project) == [typed, [typed]]
+
+
+def test_a_value_that_omegaconf_takes_for_none(project: Path) -> None:
+    done = run(project, runtime_params={"a": ["???"]})
+    assert done.returncode == 1 and "A parameter of this run is ???" in done.stderr
+
+
+STORE = """
+import json
+from pathlib import Path
+from kedro.framework.session.store import BaseSessionStore
+class Store(BaseSessionStore):
+    def save(self):
+        Path("saved.json").write_text(json.dumps(self.data, default=str))
+SESSION_STORE_CLASS = Store
+"""
+
+
+def test_the_projects_session_store_keeps_the_session(make_project: MakeProject) -> None:
+    project = make_project({"src/shop/settings.py": STORE, "data/raw.json": "21"})
+    done = run(project)
+    assert done.returncode == 0, done.stderr
+    saved = json.loads((project / "saved.json").read_text())
+    assert saved["session_id"] == "2026-01-01T00.00.00.000Z"
 
 
 def test_a_pipeline_that_is_no_folder(make_project: MakeProject) -> None:

@@ -28,8 +28,9 @@ found = build_dags(Path(sys.argv[1]))
 IN_ORDER = """
 import datetime
 from types import SimpleNamespace as Thing
+NOW = datetime.datetime(2026, 1, 1)
 dag, returned = found["shop.sales"], {}
-run = Thing(dag_id=dag.dag_id, run_id="one", run_after=datetime.datetime(2026, 1, 1))
+run = Thing(dag_id=dag.dag_id, run_id="one", run_after=NOW, start_date=NOW)
 class Instance:
     try_number = 1
     def xcom_pull(self, task_ids):

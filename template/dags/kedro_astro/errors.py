@@ -52,9 +52,8 @@ class InterpreterError(KedroAstroError):
     """
 
     def __init__(self, why: str) -> None:
-        next_ = "Install requirements.txt for it (`uv sync` on your machine, for .venv), or set"
-        other = "KEDRO_ASTRO_PYTHON to the interpreter that has Kedro and the project's libraries"
-        super().__init__(f"{why}. {next_} {other}.")
+        next_ = "Install the requirements for it (`uv sync`), or set KEDRO_ASTRO_PYTHON to the one"
+        super().__init__(f"{why}. {next_} that has Kedro and the project's libraries.")
 
 
 class SessionError(KedroAstroError):
@@ -74,8 +73,8 @@ class CrossingError(KedroAstroError):
     """
 
     def __init__(self, pipeline: str, dataset: str, producer: str, consumer: str) -> None:
-        what = f"Pipeline {pipeline}: the dataset {dataset} is in memory and would have to go"
-        where = f"from the task of node {producer} to that of node {consumer}"
+        what = f"Pipeline {pipeline}: the dataset {dataset} is in memory, or confirmed, and would"
+        where = f"have to go from the task of node {producer} to that of node {consumer}"
         next_ = "Declare it in the catalog as a type that saves it, or keep the two together"
         super().__init__(f"{what} {where}. {next_} (`grouping: memory` does).")
 
@@ -160,22 +159,6 @@ class ManifestError(KedroAstroError):
 
 class StandaloneError(KedroAstroError):
     """The local Airflow could not be started, reached or driven."""
-
-
-def of_permission(error: BaseException | None, user: int) -> str:
-    """Return what to do where a file's permissions are behind an error; nothing if they are not.
-
-    Args:
-        error: what was raised, with its causes.
-        user: the number of the user that we are.
-    """
-    while error:
-        if isinstance(error, PermissionError) and error.filename:
-            what = f"{error.filename} is closed to the user {user}, who runs this task."
-            next_ = "Under `astro dev start`, `astro dev restart` opens data/ to it; elsewhere let"
-            return f"{what} {next_} it into the folder, or give the dataset another path."
-        error = error.__cause__ or error.__context__
-    return ""
 
 
 def shown(value: object) -> str:

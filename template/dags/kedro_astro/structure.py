@@ -56,6 +56,7 @@ class Node:
         namespace: dotted, or None.
         tags: sorted.
         doc: the docstring of its function, or empty.
+        confirms: names of datasets.
         home: the pipeline that Kedro can load instead, by itself and for it; or empty.
     """
 
@@ -66,11 +67,13 @@ class Node:
     tags: tuple[str, ...] = ()
     doc: str = ""
     home: str = ""
+    confirms: tuple[str, ...] = ()
 
     @property
     def datasets(self) -> list[str]:
-        """What it loads and saves, without parameters."""
-        return [name for name in (*self.inputs, *self.outputs) if not is_parameter(name)]
+        """What it loads, saves and confirms, without parameters."""
+        names = (*self.inputs, *self.outputs, *self.confirms)
+        return [name for name in names if not is_parameter(name)]
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,8 @@ class KedroOperator(BaseOperator):
         due = _due(dag_run)
         ids = dag_run.dag_id, dag_run.run_id
         folder = folder_of_run(due, *ids)
-        version = version_of_run(due, *ids, dag_run.start_date, context["ti"].try_number)
+        started: Any = dag_run.start_date
+        version = version_of_run(due, *ids, started, context["ti"].try_number)
         saves = self.work["saves"]
         own = {name: version for name, (_, versioned) in saves.items() if versioned}
         session = Session(

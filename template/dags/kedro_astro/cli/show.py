@@ -9,21 +9,18 @@ from rich.table import Table
 from rich.text import Text
 
 from kedro_astro.errors import KedroAstroError
-from kedro_astro.planning.plan import by_grouping, longest_chain, plan_all
+from kedro_astro.planning.plan import plan_all
 from kedro_astro.structure import Structure
 
 
 def as_data(structure: Structure) -> list[dict[str, Any]]:
     """Return one entry for each pipeline, ready for JSON: its DAG and tasks, or its error."""
-    pipelines = {pipeline.name: pipeline for pipeline in structure.pipelines}
     return [
         {"pipeline": name, "error": str(plan), "tasks": []}
         if isinstance(plan, KedroAstroError)
         else {
             "pipeline": name,
             "dag_id": plan.dag_id,
-            "hops": longest_chain(plan.tasks),
-            "by_grouping": by_grouping(pipelines[name], structure.datasets),
             "tasks": [
                 {**vars(task), "nodes": [node.name for node in task.nodes]} for task in plan.tasks
             ],
@@ -46,19 +43,4 @@ def print_tables(dags: Sequence[Mapping[str, Any]]) -> None:
                 escape("\n".join(task["upstream"])),
             )
         name = Text(f"{dag.get('dag_id', 'no DAG')} ({dag['pipeline']})", style="bold")
-        Console().print(name, table, Text(dag.get("error") or _costs(dag)), sep="\n")
-
-
-def _costs(dag: Mapping[str, Any]) -> str:
-    """Return how many tasks and hops there are, and what other groupings would make of it."""
-    now = _in_words(len(dag["tasks"]), dag["hops"])
-    others: dict[str, list[str]] = {}
-    for grouping, cost in dag["by_grouping"].items():
-        others.setdefault(_in_words(**cost), []).append(grouping)
-    others.pop(now, None)
-    would = [f"grouping: {' or '.join(names)} would make {cost}" for cost, names in others.items()]
-    return "\n".join([now, *would])
-
-
-def _in_words(tasks: int, hops: int) -> str:
-    return "1 task" if tasks == 1 else f"{tasks} tasks, {hops} of them one after the other"
+        Console().print(name, table, Text(dag.get("error", "")), sep="\n")

@@ -70,7 +70,6 @@ def findings(
         *_no_credentials(structure, target),
         *_not_live(structure, files),
         *_surprises(structure, planned),
-        *_mixed_runs(structure, planned),
     }
     return sorted(Finding(*each) for each in found)
 
@@ -149,22 +148,10 @@ def _not_live(structure: Structure, files: Files) -> Found:
 
 
 def _surprises(structure: Structure, plans: Mapping[str, Plan]) -> Found:
-    """What Airflow shows otherwise than the project has it."""
-    for pipeline in structure.pipelines:
-        if not pipeline.nodes:
-            yield "warning", pipeline.name, "it has no nodes yet, so it has no DAG."
+    """What Airflow shows otherwise than the project has it, and runs that mix their data."""
     for name, plan in plans.items():
         if plan.settings.dag_id is None and airflow_id(name) != name:
             yield "warning", name, f"Airflow allows no such id; its DAG is called {plan.dag_id}."
-        for task in plan.tasks:
-            if task.merged:
-                nodes = ", ".join(node.name for node in task.nodes)
-                what = f"task {task.task_id} holds more nodes than its group asks for ({nodes})"
-                yield "warning", name, f"{what}: the groups would have waited for each other."
-
-
-def _mixed_runs(structure: Structure, plans: Mapping[str, Plan]) -> Found:
-    for name, plan in plans.items():
         runs = plan.settings.dag.get("max_active_runs", 1)
         if runs != 1 and (shared := shared_by_runs(plan.tasks, structure.datasets)):
             what = f"airflow.yml allows {runs} runs at once, which would write over each other's"

@@ -66,15 +66,17 @@ def tasks(
         CrossingError: if an in-memory dataset would have to cross from one task to another.
     """
     lasting = {name for name, dataset in datasets.items() if dataset.persistent}
+    # What was loaded is confirmed by the process that loaded it: another would confirm more.
+    crossing = lasting - {name for node in pipeline.nodes for name in node.confirms}
     links = links_between(pipeline.nodes)
     group = {node.name: node.name for node in pipeline.nodes}
-    for together in _together(pipeline.nodes, lasting, grouping):
+    for together in _together(pipeline.nodes, crossing, grouping):
         group = _merge(group, {group[name] for name in together})
     wanted = Counter(group.values())
     while cycle := _cycle(edges := _edges(group, links)):
         group = _merge(group, set(cycle))
     for producer, name, consumer in links:
-        if group[producer] != group[consumer] and name not in lasting:
+        if group[producer] != group[consumer] and name not in crossing:
             raise CrossingError(pipeline.name, name, producer, consumer)
     members: dict[str, list[Node]] = {n: [] for n in TopologicalSorter(edges).static_order()}
     for node in pipeline.nodes:
@@ -94,14 +96,13 @@ def tasks(
 
 
 def links_between(nodes: Sequence[Node]) -> list[tuple[str, str, str]]:
-    """Return, for each input that another node makes: that node, the input, who needs it."""
+    """Return, for each input that another node makes: that node, the input, who needs it; and for
+    each dataset that a node confirms: who loads it, the dataset, that node."""
     producer = {untranscoded(name): node.name for node in nodes for name in node.outputs}
-    return [
-        (producer[untranscoded(name)], name, node.name)
-        for node in nodes
-        for name in node.inputs
-        if untranscoded(name) in producer and not is_parameter(name)
-    ]
+    loads = [(name, node.name) for node in nodes for name in node.inputs if not is_parameter(name)]
+    confirms = [(name, node.name) for node in nodes for name in node.confirms]
+    made = [(producer[untranscoded(n)], n, who) for n, who in loads if untranscoded(n) in producer]
+    return made + [(a, n, b) for n, b in confirms for name, a in loads if name == n and a != b]
 
 
 def _together(

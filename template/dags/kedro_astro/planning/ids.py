@@ -26,10 +26,10 @@ def hashed(readable: str, *names: str) -> str:
 def version_of_run(
     due: datetime, dag_id: str, run_id: str, started: datetime, try_number: int = 1
 ) -> str:
-    """Return the Kedro version for a DAG run: a Kedro timestamp (UTC, ms), and what no other run has.
+    """Return the Kedro version for a DAG run: a Kedro timestamp (UTC, ms), and what no other has.
 
-    Versions sort by the moment, so "latest" is right. A second try of a task must not save over what
-    the first one left, so it gets a suffix that sorts behind the first try and before later runs.
+    Versions sort by the moment, so "latest" is right. A second try of a task must not save over
+    what the first one left, so it gets a suffix that sorts behind it and before later runs.
 
     Args:
         due: when the run was due: the moment of a manual run, the end of a scheduled interval.

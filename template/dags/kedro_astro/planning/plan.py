@@ -1,14 +1,13 @@
 """What becomes of each pipeline: id, settings and tasks of its DAG. Pure functions."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kedro_astro.errors import CrossingError, KedroAstroError, SameIdError
+from kedro_astro.errors import KedroAstroError, SameIdError
 from kedro_astro.planning.grouping import Task, tasks
 from kedro_astro.planning.ids import airflow_id, hashed
-from kedro_astro.settings.models import GROUPINGS, groups
+from kedro_astro.settings.models import groups
 from kedro_astro.settings.read import read, wrong_names
 from kedro_astro.settings.use import Settings, for_pipeline, for_task, selected
 from kedro_astro.structure import PIPELINE_HOOKS, Dataset, Pipeline, Structure, untranscoded
@@ -43,9 +42,8 @@ def dag_id(package_name: str, pipeline_name: str) -> str:
     `__default__`, the whole project, is the package's name alone. A package name is an
     identifier and has no dot, so one pipeline's id is never another's.
     """
-    if pipeline_name == "__default__":
-        return package_name
-    return f"{package_name}.{airflow_id(pipeline_name)}"
+    whole = pipeline_name == "__default__"
+    return package_name if whole else f"{package_name}.{airflow_id(pipeline_name)}"
 
 
 def plan_all(structure: Structure) -> Plans:
@@ -116,25 +114,3 @@ def shared_by_runs(planned: Sequence[Task], datasets: Mapping[str, Dataset]) -> 
     """Return what the tasks save to one place for all runs: two runs at once would mix it."""
     saved = {name for task in planned for name in task.outputs}
     return sorted(n for n in saved if not (datasets[n].versioned or datasets[n].of_one_run))
-
-
-def longest_chain(planned: Sequence[Task]) -> int:
-    """Return how many tasks run one after the other at the least: the hops of Airflow's scheduler.
-
-    Args:
-        planned: tasks in topological order.
-    """
-    depth: dict[str, int] = {}
-    for task in planned:
-        depth[task.task_id] = 1 + max((depth[before] for before in task.upstream), default=0)
-    return max(depth.values(), default=0)
-
-
-def by_grouping(pipeline: Pipeline, datasets: Mapping[str, Dataset]) -> dict[str, dict[str, int]]:
-    """Return what each possible grouping costs: its `tasks`, and the longest chain of them."""
-    found: dict[str, dict[str, int]] = {}
-    for grouping in GROUPINGS:
-        with suppress(CrossingError):
-            planned = tasks(pipeline, datasets, grouping)
-            found[grouping] = {"tasks": len(planned), "hops": longest_chain(planned)}
-    return found

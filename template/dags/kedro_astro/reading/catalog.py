@@ -3,16 +3,14 @@
 Their classes are imported, and asked. No dataset is made, and no data is touched.
 """
 
-import importlib
 import inspect
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from importlib.metadata import metadata
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Any
 
-from kedro_astro.errors import nearest
 from kedro_astro.project import relative
 from kedro_astro.structure import Dataset
 
@@ -27,61 +25,54 @@ def dataset_of(config: Entry, project: Path) -> Dataset:
         project: paths below it are shown relative to it.
     """
     *_, last = _saved_through(config)
-    kind = class_of(last)
     return Dataset(
         type=str(config.get("type")),
-        persistent=not (isinstance(kind, type) and _in_memory(kind)),
+        persistent=not _in_memory(class_of(last)),
         location=_location(config, project),
         versioned=bool(config.get("versioned")),
         problem=_problem(config),
     )
 
 
-def class_of(entry: Entry) -> type | Exception:
-    """Return the class that Kedro would make a dataset of, or why it finds none."""
+def class_of(entry: Entry) -> type | None:
+    """Return the class that Kedro would make a dataset of; None if there is none."""
     from kedro.io.core import parse_dataset_definition
 
-    try:
+    with suppress(Exception, SystemExit):
         return parse_dataset_definition(dict(entry))[0]
-    except Exception as error:
-        return error
+    return None
 
 
-def _in_memory(kind: type) -> bool:
+def _in_memory(kind: type | None) -> bool:
     """Whether what a dataset of this class holds ends with the process: Kedro asks `_EPHEMERAL`,
     which most classes set when a dataset is made."""
-    made = [inspect.unwrap(of["__init__"]) for of in map(vars, kind.__mro__) if "__init__" in of]
-    names = {name for one in made if inspect.isfunction(one) for name in one.__code__.co_names}
-    return "_EPHEMERAL" in names or getattr(kind, "_EPHEMERAL", False)
+    made = [vars(base).get("__init__") for base in getattr(kind, "__mro__", ())]
+    codes = [getattr(inspect.unwrap(one), "__code__", None) for one in made if one]
+    named = any("_EPHEMERAL" in code.co_names for code in codes if code)
+    return named or getattr(kind, "_EPHEMERAL", False)
 
 
 def _problem(config: Entry) -> str:
     """Return why Kedro could not make a dataset, and what to do; empty if it could."""
-    for part in wrapped(config):
-        if not isinstance(part.get("type"), str):
-            return "it has no `type`, such as pandas.CSVDataset."
-        if isinstance(found := class_of(part), Exception):
-            said = re.split(r"\. |\n", str(found))[0].rstrip(".")
-            return f"{said}. {_remedy(part['type'], said)}".strip()
     from kedro.io.core import parse_dataset_definition
 
-    kind, arguments = parse_dataset_definition(dict(config))
+    kind = ""
     try:
-        inspect.signature(kind).bind(**arguments)
-    except TypeError as error:
-        return f"{config['type']} does not take what the catalog says: {error}."
+        for part in wrapped(config):
+            kind = str(part["type"])
+            parse_dataset_definition(dict(part))
+        made, arguments = parse_dataset_definition(dict(config))
+        inspect.signature(made).bind(**arguments)
+    except KeyError:
+        return "it has no `type`, such as pandas.CSVDataset"
+    except (Exception, SystemExit) as error:
+        said, extra = re.split(r"\. |\n", str(error))[0], kind.replace(".", "-").lower()
+        with suppress(PackageNotFoundError):
+            extras = metadata("kedro-datasets").get_all("Provides-Extra") or ()
+            if "No module" in said and extra in extras:
+                said += f". Add this line to the requirements:\nkedro-datasets[{extra}]"
+        return f"{kind}: {said}"
     return ""
-
-
-def _remedy(kind: str, said: str) -> str:
-    module, _, name = kind.rpartition(".")
-    with suppress(ImportError):
-        if "No module named" not in said:
-            return nearest(name, dir(importlib.import_module(f"kedro_datasets.{module}")))
-        extra = kind.replace(".", "-").lower()
-        if extra in metadata("kedro-datasets").get_all("Provides-Extra", ()):
-            return f"Add this line to the requirements, and install them:\nkedro-datasets[{extra}]"
-    return "Is the type right, and the library that has it in the requirements, and installed?"
 
 
 def wrapped(entry: Any) -> Iterator[Entry]:

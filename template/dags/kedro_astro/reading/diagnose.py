@@ -1,6 +1,7 @@
 """What a project raised, in a few lines: the error, and the user's own file and line."""
 
 import re
+import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def describe(error: BaseException, project: Path) -> str:
 def _where_libraries_go(what: str, project: Path) -> str:
     """Return what to do about a module that is not there, if it is none of the project's own."""
     missing = re.search(r"ModuleNotFoundError: No module named '(\w+)", what)
-    if not missing or any(project.glob(f"*/{missing[1]}")):
+    if not missing or any(project.glob(f"*/{missing[1]}")) or missing[1] in sys.modules:
         return ""
     file = OWN_REQUIREMENTS if (project / OWN_REQUIREMENTS).exists() else "requirements.txt"
     return f". If that is a library: is it in {file}, and installed?"

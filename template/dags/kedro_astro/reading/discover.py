@@ -8,7 +8,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,10 @@ def discover(project: Path) -> Structure:
         The structure. What could not be read is in its `problems`; if that is everything, it has
         no pipelines.
     """
-    if not importlib.util.find_spec("kedro"):
-        return nothing(f"  {InterpreterError(f'Kedro is not installed for {sys.executable}')}")
+    kedro = version("kedro") if importlib.util.find_spec("kedro") else "is not installed"
+    if not "1" <= kedro < "a":
+        what = f"Kedro {kedro} for {sys.executable}, and kedro-astro needs Kedro 1 or later"
+        return nothing(f"  {InterpreterError(what)}")
     prepare_kedro()
     sources = list(SOURCES)
     try:
@@ -84,10 +86,12 @@ def _read(project: Path, env: str | None, sources: list[str]) -> Structure:
         runtime_params={RUN_PARAMETER: RUN_FOLDER},
         **settings.CONFIG_LOADER_ARGS,
     )
-    for name in (loader.base_env, loader.env or loader.default_run_env):
+    # A loader of the project's own need not know environments.
+    base, run_env = getattr(loader, "base_env", ""), getattr(loader, "default_run_env", "")
+    for name in (base, env or run_env):
         # To Kedro a folder that is not there is a section of the configuration that is not there.
-        if name and not Path(loader.conf_source, name).is_dir():
-            what = f"The folder {relative(Path(loader.conf_source, name), project)} is not there."
+        if name and not (project / sources[1] / name).is_dir():
+            what = f"The folder {sources[1]}/{name} is not there."
             raise KedroAstroError(f"{what} Make it (it may be empty), or correct KEDRO_ENV.")
     catalog = _section(loader, "catalog")
     if wrong := [name for name in catalog if not isinstance(name, str)]:
@@ -100,7 +104,7 @@ def _read(project: Path, env: str | None, sources: list[str]) -> Structure:
     pipelines, broken = registered(project, metadata.package_name)
     names = {name for pipeline in pipelines for node in pipeline.nodes for name in node.datasets}
     entries = {name: resolver.resolve_pattern(name) for name in sorted(names)}
-    said, file = _settings(loader, project)
+    said, file = _settings(loader, project, base or "", env or run_env or "")
     return Structure(
         package_name=metadata.package_name,
         project_name=metadata.project_name,
@@ -118,18 +122,22 @@ def _read(project: Path, env: str | None, sources: list[str]) -> Structure:
     )
 
 
-def _settings(loader: Any, project: Path) -> tuple[Any, str]:
+def _settings(loader: Any, project: Path, base: str, env: str) -> tuple[Any, str]:
     """Return what `airflow.yml` says, as JSON data, and which files say it.
 
     Where kedro-airflow's users keep it: `airflow*` in an environment's folder, or in a folder
-    `airflow` there.
+    `airflow` there. No file of credentials is one, wherever it lies.
     """
-    loader.config_patterns.setdefault("airflow", ["airflow*", "airflow/**"])
-    folders = [Path(loader.conf_source) / name for name in (loader.base_env, loader.env) if name]
-    files = [relative(file, project) for folder in folders for file in folder.glob("airflow*.y*ml")]
-    said = _section(loader, "airflow")
+    conf = Path(loader.conf_source)
+    # Where the base has no folder of its own, `airflow` is that of an environment.
+    patterns = ("airflow*", "airflow/**/*") if base else ("airflow*",)
+    found = [(file, f) for f in (conf / base, conf / env) for p in patterns for file in f.glob(p)]
+    files = [(file, f) for file, f in found if file.is_file() and "credentials" not in file.name]
+    names = [relative(file, folder) for file, folder in files]
+    getattr(loader, "config_patterns", {}).setdefault("airflow", names)
+    said, shown = _section(loader, "airflow"), {relative(file, project): 0 for file, _ in files}
     try:
-        return plain(said), " or ".join(files) or "airflow.yml"
+        return plain(said), " or ".join(shown) or "airflow.yml"
     except (TypeError, RecursionError) as error:
         raise ConfigurationError("airflow", "cannot be used") from error
 
@@ -140,7 +148,7 @@ def _libraries(source: Path, entries: Iterable[Mapping[str, Any]]) -> tuple[str,
     loaded = [Path(file) for m in [*sys.modules.values()] if (file := getattr(m, "__file__", None))]
     own = [file for file in loaded if file.suffix == ".py" and file.is_relative_to(source)]
     kinds = [class_of(part) for entry in entries for part in wrapped(entry)]
-    classes = [f"{k.__module__}:{k.__qualname__}" for k in kinds if isinstance(k, type)]
+    classes = [f"{k.__module__}:{k.__qualname__}" for k in kinds if k]
     # Each session imports those.
     plugins = [point.module for point in entry_points(group="kedro.hooks")]
     written = {name for file in own for name in imported(file.read_bytes())}
@@ -157,7 +165,7 @@ def _section(loader: Mapping[str, Any], name: str) -> dict[str, Any]:
 
     try:
         return dict(loader[name])
-    except MissingConfigException:
+    except (MissingConfigException, KeyError):
         return {}
     except Exception as error:
         what = "cannot be read. Each of its files must be a mapping"

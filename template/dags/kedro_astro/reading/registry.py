@@ -101,6 +101,7 @@ def _node(node: Any, home: str) -> Node:
         name=node.name,
         inputs=tuple(node.inputs),
         outputs=tuple(node.outputs),
+        confirms=tuple(node.confirms),
         namespace=node.namespace,
         tags=tuple(sorted(node.tags)),
         doc=_doc(node.func),

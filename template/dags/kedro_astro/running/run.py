@@ -1,18 +1,16 @@
 """The nodes of one task, run in one Kedro session. Kedro is imported here, Airflow never."""
 
-import logging
 import os
 import re
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from kedro_astro.errors import of_permission
 from kedro_astro.project import kedro_env, prepare_kedro
 from kedro_astro.running.protocol import Speaker
 from kedro_astro.running.session import Session
@@ -27,8 +25,7 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
         mask: is called with each of the project's credentials before anything uses them.
 
     Raises:
-        Exception: whatever the project raises. If it is about a file's permissions, the log says
-            what to do.
+        Exception: whatever the project raises.
     """
     prepare_kedro()
     from kedro.config import OmegaConfigLoader
@@ -59,7 +56,7 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
     session = KedroSession(wanted.run_id, project_path=project, save_on_close=True)
     params = dict(wanted.runtime_params)
     if issubclass(settings.CONFIG_LOADER_CLASS, OmegaConfigLoader):
-        params = _literal(params)
+        params = _mapped(params, _literal)
     said = {"runtime_params": params, "env": kedro_env(project)}
     session._store.update(said | {"project_path": project, "session_id": wanted.run_id})
     # Kedro has no public way to the hooks of a session.
@@ -72,18 +69,13 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
     # The first versions of Kedro 1 take one name.
     several = "pipeline_names" in signature(session.run).parameters
     named = {"pipeline_names": [wanted.pipeline]} if several else {"pipeline_name": wanted.pipeline}
-    try:
-        with session:
-            session.run(
-                **named,
-                node_names=list(wanted.nodes) or None,
-                runner=SequentialRunner() if wanted.nodes else NoRunner(),
-                load_versions=dict(wanted.load_versions),
-            )
-    except Exception as error:
-        if advice := of_permission(error, os.getuid()):
-            logging.getLogger(__name__).error(advice)
-        raise
+    with session:
+        session.run(
+            **named,
+            node_names=list(wanted.nodes) or None,
+            runner=SequentialRunner() if wanted.nodes else NoRunner(),
+            load_versions=dict(wanted.load_versions),
+        )
 
 
 def _telling_credentials(mask: Callable[[str], None]) -> object:
@@ -91,40 +83,46 @@ def _telling_credentials(mask: Callable[[str], None]) -> object:
     from kedro.config import MissingConfigException
     from kedro.framework.hooks import hook_impl
 
-    tell = cache(mask)
+    once = cache(mask)
+
+    def tell(value: Any) -> None:
+        if not isinstance(value, bool | None):
+            once(str(value))
+
+    def look(context: Any) -> None:
+        with suppress(MissingConfigException, KeyError):
+            _mapped(context.config_loader["credentials"], tell)
 
     class Credentials:
-        @hook_impl
-        def after_context_created(self, context: Any) -> None:
-            with suppress(MissingConfigException):
-                _each_text(context.config_loader["credentials"], tell)
-
-        @hook_impl
-        def after_catalog_created(self, conf_creds: Any) -> None:
+        @hook_impl(hookwrapper=True)
+        def after_context_created(self, context: Any) -> Iterator[None]:
+            look(context)
+            yield
             # The project's own hooks may have brought more.
-            _each_text(conf_creds, tell)
+            look(context)
+
+        @hook_impl(tryfirst=True)
+        def after_catalog_created(self, conf_creds: Any) -> None:
+            _mapped(conf_creds, tell)
 
     return Credentials()
 
 
-def _each_text(value: Any, take: Callable[[str], None]) -> None:
-    if isinstance(value, Mapping | list | tuple):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            _each_text(item, take)
-    elif not isinstance(value, bool | None):
-        take(str(value))
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Return nested data with each value in it changed."""
+    if isinstance(value, Mapping):
+        return {key: _mapped(item, change) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mapped(item, change) for item in value]
+    return change(value)
 
 
 def _literal(value: Any) -> Any:
     """Return a value that OmegaConf resolves to what it is now: `${` means nothing in it.
 
     Raises:
-        ValueError: if it holds `???`, for which OmegaConf has no other meaning.
+        ValueError: if it is `???`, for which OmegaConf has no other meaning.
     """
-    if isinstance(value, dict):
-        return {key: _literal(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_literal(item) for item in value]
     if value == "???":
         what = "A parameter of this run is ???, which to Kedro's configuration is no value"
         raise ValueError(f"{what}. Start the run again with another one.")

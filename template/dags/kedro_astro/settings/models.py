@@ -8,7 +8,7 @@ null. Dates and durations become Airflow's; all else stays as it is written.
 import re
 from collections import Counter
 from datetime import datetime, timedelta, timezone
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 from typing_extensions import TypeAliasType
@@ -29,7 +29,6 @@ ISO = (
 """Only forms that every supported Python reads alike: Kedro's and Airflow's may differ."""
 
 GroupingName: TypeAlias = Literal["memory", "node", "namespace", "tag", "pipeline"]
-GROUPINGS: tuple[str, ...] = get_args(GroupingName)
 
 
 class Model(BaseModel):
@@ -119,7 +118,7 @@ _Group = Annotated[list[_Text], _List]
 _Named = Field(min_length=1, json_schema_extra={"additionalProperties": False})
 _Groups = Annotated[list[_Group], _List] | Annotated[dict[_Id, _Group], _Named]
 _Grouping = Annotated[GroupingName | _Groups, AfterValidator(_each_once)]
-GROUPING = f"{', '.join(GROUPINGS)}, a list of lists of nodes, or a mapping of ids to such lists"
+GROUPING = "memory, node, namespace, tag, pipeline, a list of lists of nodes, or lists by their ids"
 Grouping = Annotated[_Grouping | None, Field(title=GROUPING)]
 
 Assets = TypeAliasType(

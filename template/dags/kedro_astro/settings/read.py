@@ -38,8 +38,16 @@ def read(raw: object, source: str) -> tuple[AirflowYml, list[str]]:
             wrong = _by_place(error)
             found |= {place: _sentence(place, details, rest) for place, details in wrong.items()}
             rest = _without(rest, wrong)
-    for section in ("default", *file.sections()):
-        found |= {(section, key): text for key, text in _wrong_together(file, section).items()}
+    for name, section in {"default": file.default, **file.sections()}.items():
+        own = section.model_fields_set if section else set()
+        values = over(said(file.default), said(section))
+        start, end = values.get("start_date"), values.get("end_date")
+        if start and end and end < start and (own & {"start_date", "end_date"}):
+            what = f"end_date and start_date: {end} is before {start}. Correct one of them."
+            found[name, "end_date"] = f"{label(name)}: {what}"
+        if {"schedule", "schedule_interval"} <= own:
+            what = "schedule and schedule_interval are one setting. Keep one of them."
+            found[name, "schedule"] = f"{label(name)}: {what}"
     return file, [f"{source}: {text}" for text in dict.fromkeys(found.values())]
 
 
@@ -110,22 +118,6 @@ def _not_here(name: str, known: Collection[str]) -> str:
     for home in (home for home, model in homes.items() if name in model.model_fields):
         return f"cannot stand here. Move it to {home}."
     return f"is no setting. {choice(name, known)}"
-
-
-def _wrong_together(file: AirflowYml, name: str) -> dict[str, str]:
-    """Return what is right alone and wrong together, by key."""
-    section = file.default if name == "default" else file.sections()[name]
-    values = over(said(file.default), own := said(section))
-    start, end = values.get("start_date"), values.get("end_date")
-    found = {}
-    if start and end and end < start:
-        place = label(name) if own.keys() & {"start_date", "end_date"} else "default"
-        what = f"end_date and start_date: {end} is before {start}. Correct one of them."
-        found["end_date"] = f"{place}: {what}"
-    if section and {"schedule", "schedule_interval"} <= section.model_fields_set:
-        what = "schedule and schedule_interval are one setting. Keep one of them."
-        found["schedule"] = f"{label(name)}: {what}"
-    return found
 
 
 def wrong_names(
