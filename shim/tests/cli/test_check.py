@@ -26,17 +26,6 @@ def test_list_shows_dags_tasks_and_nodes(make_project: MakeProject, kedro_astro)
     text = kedro_astro(make_project(), "list").output
     assert "shop (__default__)" in text and "shop.sales (sales)" in text
     assert "first__second" in text
-    assert "1 task\n" in text.replace(" " * 2, "") and "grouping:" not in text
-
-
-def test_list_shows_what_other_groupings_would_cost(make_project: MakeProject, kedro_astro) -> None:
-    """Those that are possible and not what there is."""
-    catalog = CATALOG + "doubled: {type: json.JSONDataset, filepath: data/doubled.json}\n"
-    text = kedro_astro(make_project({"conf/base/catalog.yml": catalog}), "list").output
-    assert "2 tasks, 2 of them one after the other" in text
-    assert (
-        "grouping: pipeline would make 1 task" in text and "node" not in text.split("grouping")[1]
-    )
 
 
 def test_list_as_json(make_project: MakeProject, kedro_astro) -> None:

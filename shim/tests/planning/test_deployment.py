@@ -136,10 +136,11 @@ class TestData:
 
     def test_other_places_are_nobodys_disk(self, check: Check) -> None:
         catalog = """
-            raw: {type: pandas.SQLTableDataset, table_name: raw}
+            raw: {type: pandas.SQLTableDataset, table_name: raw, credentials: db}
             total: {type: spark.SparkDataset, filepath: dbfs:/mnt/total.parquet}
         """
-        assert check({**IN_A_STORE, "conf/base/catalog.yml": catalog}) == []
+        said = check({**IN_A_STORE, "conf/base/catalog.yml": catalog})
+        assert not [text for text in said if "disk" in text]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_the_library_of_a_store(check: Check, scheme: str, library: str) -> None
 def test_spark_reads_a_store_by_itself(check: Check) -> None:
     catalog = CATALOG.replace("data/", "s3a://bucket/").replace("json.JSON", "spark.Spark")
     files = {"conf/base/catalog.yml": catalog, "requirements.txt": "kedro\n"}
-    assert check({**IN_A_STORE, **files}) == []
+    assert not [text for text in check({**IN_A_STORE, **files}) if "the library that" in text]
 
 
 class TestImage:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from graphlib import CycleError, TopologicalSorter
 from random import Random
+from typing import get_args
 
 import kedro.pipeline
 import pytest
@@ -19,7 +20,7 @@ from kedro_astro.errors import CrossingError, KedroAstroError
 from kedro_astro.planning.grouping import Grouping, links_between, tasks
 from kedro_astro.planning.ids import MAX_ID, airflow_id
 from kedro_astro.planning.plan import Plan, dag_id, plan_all
-from kedro_astro.settings.models import GROUPINGS
+from kedro_astro.settings.models import GroupingName
 from kedro_astro.structure import Dataset, Node, Pipeline, Structure, untranscoded
 
 FILE = Dataset("pickle.PickleDataset", persistent=True, location="data/x.pickle")
@@ -28,7 +29,7 @@ MEMORY = Dataset("MemoryDataset", persistent=False)
 
 logging.getLogger("kedro").setLevel(logging.WARNING)  # thousands of small runs
 
-ALL_GROUPINGS = st.sampled_from(GROUPINGS)
+ALL_GROUPINGS = st.sampled_from(get_args(GroupingName))
 
 
 def ids(*nodes: Node, grouping: Grouping = "memory", **datasets: Dataset) -> dict:

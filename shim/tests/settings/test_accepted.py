@@ -6,7 +6,7 @@ import inspect
 import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, BaseOperator
@@ -16,17 +16,17 @@ from kedro.config import OmegaConfigLoader
 from kedro_astro.airflow.dags import Callback
 from kedro_astro.errors import SettingsError
 from kedro_astro.reading.parameters import plain
+from kedro_astro.settings.models import Callback as Path_
 from kedro_astro.settings.models import (
-    GROUPINGS,
     Cron,
     Dag,
+    GroupingName,
     OnAssets,
     Section,
     Task,
     Timetable,
     groups,
 )
-from kedro_astro.settings.models import Callback as Path_
 from kedro_astro.settings.read import read
 from kedro_astro.settings.use import Settings, for_task, selected
 
@@ -180,7 +180,7 @@ def test_no_schedule_takes_back_the_defaults(schedule: str | None) -> None:
 @pytest.mark.parametrize(
     ("grouping", "expected"),
     [
-        *((name, []) for name in GROUPINGS),
+        *((name, []) for name in get_args(GroupingName)),
         ([["split", "train"], ["report"]], [(None, ["split", "train"]), (None, ["report"])]),
         ({"prepare": ["split", "train"]}, [("prepare", ["split", "train"])]),
     ],
