@@ -20,7 +20,7 @@ PYPROJECT = """
 [tool.kedro]
 package_name = "shop"
 project_name = "Shop"
-kedro_init_version = "1.7.0"
+kedro_init_version = "1.0.0"
 source_dir = "src"
 """
 REGISTRY = """
