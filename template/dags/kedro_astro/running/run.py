@@ -28,8 +28,7 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
         Exception: whatever the project raises.
     """
     prepare_kedro()
-    from kedro.config import OmegaConfigLoader
-    from kedro.framework.project import pipelines, settings
+    from kedro.framework.project import pipelines
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
     from kedro.runner import SequentialRunner
@@ -54,14 +53,11 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
         pipelines.set_requested = lambda pipeline_names: None  # type: ignore[method-assign]
     # `create` would make the version, and ask git for the commit.
     session = KedroSession(wanted.run_id, project_path=project, save_on_close=True)
-    params = dict(wanted.runtime_params)
-    if issubclass(settings.CONFIG_LOADER_CLASS, OmegaConfigLoader):
-        params = _mapped(params, _literal)
-    said = {"runtime_params": params, "env": kedro_env(project)}
+    said = {"runtime_params": dict(wanted.runtime_params), "env": kedro_env(project)}
     session._store.update(said | {"project_path": project, "session_id": wanted.run_id})
     # Kedro has no public way to the hooks of a session.
     manager = session._hook_manager
-    manager.register(_telling_credentials(mask))
+    manager.register(_hooks(mask))
     for name in PIPELINE_HOOKS:
         if name not in wanted.hooks:
             nobody = manager.subset_hook_caller(name, manager.get_plugins())
@@ -78,9 +74,10 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
         )
 
 
-def _telling_credentials(mask: Callable[[str], None]) -> object:
-    """Return a Kedro hook that shows each secret of the project to `mask`, once."""
-    from kedro.config import MissingConfigException
+def _hooks(mask: Callable[[str], None]) -> object:
+    """Return Kedro hooks that show each secret of the project to `mask`, once, and have the run's
+    parameters taken as they are."""
+    from kedro.config import MissingConfigException, OmegaConfigLoader
     from kedro.framework.hooks import hook_impl
 
     once = cache(mask)
@@ -93,9 +90,11 @@ def _telling_credentials(mask: Callable[[str], None]) -> object:
         with suppress(MissingConfigException, KeyError):
             _mapped(context.config_loader["credentials"], tell)
 
-    class Credentials:
+    class Hooks:
         @hook_impl(hookwrapper=True)
         def after_context_created(self, context: Any) -> Iterator[None]:
+            if isinstance(loader := context.config_loader, OmegaConfigLoader):
+                loader.runtime_params = _mapped(loader.runtime_params, _literal)
             look(context)
             yield
             # The project's own hooks may have brought more.
@@ -105,7 +104,7 @@ def _telling_credentials(mask: Callable[[str], None]) -> object:
         def after_catalog_created(self, conf_creds: Any) -> None:
             _mapped(conf_creds, tell)
 
-    return Credentials()
+    return Hooks()
 
 
 def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
