@@ -149,6 +149,9 @@ def _not_live(structure: Structure, files: Files) -> Found:
 
 def _surprises(structure: Structure, plans: Mapping[str, Plan]) -> Found:
     """What Airflow shows otherwise than the project has it, and runs that mix their data."""
+    for pipeline in structure.pipelines:
+        if not pipeline.nodes:
+            yield "warning", pipeline.name, "it has no nodes yet, so it has no DAG."
     for name, plan in plans.items():
         if plan.settings.dag_id is None and airflow_id(name) != name:
             yield "warning", name, f"Airflow allows no such id; its DAG is called {plan.dag_id}."
