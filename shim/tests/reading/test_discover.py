@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from kedro_astro.airflow.manifest import read
 from kedro_astro.structure import Dataset, Node, Structure
@@ -157,6 +159,17 @@ def test_a_config_loader_that_knows_no_environments(make_project: MakeProject) -
     structure = load(make_project(files))
     assert structure.problems == () and structure.parameters == {"depth": 3}
     assert structure.settings == {"sales": {"retries": 2}}
+
+
+def test_a_kedro_that_is_too_old(
+    make_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "site/kedro-0.19.14.dist-info/METADATA"
+    info.parent.mkdir(parents=True)
+    info.write_text("Metadata-Version: 2.1\nName: kedro\nVersion: 0.19.14\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    (problem,) = load(make_project()).problems
+    assert "Kedro 0.19.14 for" in problem and "needs Kedro 1 or later" in problem
 
 
 def test_an_incremental_dataset_that_another_node_confirms(make_project: MakeProject) -> None:

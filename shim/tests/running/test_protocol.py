@@ -122,6 +122,14 @@ def test_what_the_projects_hooks_bring_is_masked_too(
     assert masked == [SECRET, OTHER]
 
 
+def test_numbers_are_secrets_as_well(make_project: MakeProject, no_airflow: str) -> None:
+    masked: list[str] = []
+    text = "store: {key: hunter2, pins: [1234567, 8.5], on: true, none: null}\n"
+    files = {"conf/local/credentials.yml": text}
+    venv(session(make_project, **files), masked.append, no_airflow, lambda end: None)
+    assert masked == ["hunter2", "1234567", "8.5"]
+
+
 def written(command: list[str], wanted: Session) -> str:
     """Return what a session's process writes to standard output."""
     with subprocess.Popen(
