@@ -116,7 +116,8 @@ def _run(dag: Any, task_id: str) -> None:
         function()
         return
     now = datetime.now(timezone.utc)
-    run = SimpleNamespace(dag_id=dag.dag_id, run_id=f"measured-{os.getpid()}", run_after=now)
+    run_id = f"measured-{os.getpid()}"
+    run = SimpleNamespace(dag_id=dag.dag_id, run_id=run_id, run_after=now, start_date=now)
     instance = SimpleNamespace(try_number=1)
     task.execute({"dag_run": run, "ti": instance, "params": dag.params.dump(), "dag": dag})
 

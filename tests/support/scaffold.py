@@ -205,7 +205,7 @@ class Instance:
     def xcom_pull(self, task_ids):
         return returned.get(task_ids)
 now = datetime.datetime.now(datetime.timezone.utc)
-run = Thing(dag_id=dag.dag_id, run_id="test", run_after=now)
+run = Thing(dag_id=dag.dag_id, run_id="test", run_after=now, start_date=now)
 for task in dag.topological_sort():
     context = {"dag_run": run, "ti": Instance(), "params": dag.params.dump(), "dag": dag}
     returned[task.task_id] = task.execute(context)
