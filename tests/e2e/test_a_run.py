@@ -14,7 +14,7 @@ from scaffold import DAGS
 
 pytestmark = pytest.mark.e2e
 
-VERSION = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z")
+VERSION = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z-[0-9a-f]{14}-[0-9a-f]{8}")
 SPLIT = "data_science"
 
 

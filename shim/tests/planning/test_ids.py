@@ -16,6 +16,9 @@ MOMENTS = st.datetimes(
     min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1), timezones=ZONES
 )
 NOW = datetime(2026, 3, 4, tzinfo=timezone.utc)
+STARTS = st.datetimes(
+    min_value=datetime(2000, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(timezone.utc)
+)
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -70,6 +73,15 @@ def test_later_runs_sort_behind_every_try_of_earlier_ones(
 ) -> None:
     if other - one >= MILLISECOND:
         assert version(one, tries=first) < version(other, tries=second)
+
+
+@given(MOMENTS, STARTS, STARTS, st.integers(1, 99), st.integers(1, 99))
+def test_what_a_cleared_run_saves_sorts_behind_what_it_saved_before(
+    due: datetime, one: datetime, other: datetime, first: int, second: int
+) -> None:
+    """Airflow gives a run that is cleared another start."""
+    if one < other:
+        assert version(due, started=one, tries=first) < version(due, started=other, tries=second)
 
 
 @given(MOMENTS, st.integers(1, 998))

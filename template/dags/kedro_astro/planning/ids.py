@@ -28,16 +28,18 @@ def version_of_run(
 ) -> str:
     """Return the Kedro version for a DAG run: a Kedro timestamp (UTC, ms), and what no other has.
 
-    Versions sort by the moment, so "latest" is right. A second try of a task must not save over
-    what the first one left, so it gets a suffix that sorts behind it and before later runs.
+    Versions sort by when a run was due, then by when it started, so "latest" is right. A second try
+    of a task must not save over what the first one left, so it gets a suffix that sorts behind it
+    and before later runs.
 
     Args:
         due: when the run was due: the moment of a manual run, the end of a scheduled interval.
         dag_id, run_id: what makes the run unique in Airflow.
-        started: when it started: a run that was deleted and made again has the same id.
+        started: when it started, which is later when it was cleared, or deleted and made again.
         try_number: 1 for the first try.
     """
-    version = hashed(_moment(due), dag_id, run_id, started.isoformat())
+    moments = f"{_moment(due)}-{int(started.timestamp() * 1_000_000):014x}"
+    version = hashed(moments, dag_id, run_id)
     return version if try_number == 1 else f"{version}-try{try_number:03}"
 
 
