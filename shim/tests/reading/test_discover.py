@@ -72,8 +72,8 @@ def test_what_is_in_memory(make_project: MakeProject, entry: str, persistent: bo
 @pytest.mark.parametrize(
     ("entry", "says"),
     [
-        ("{filepath: x}", ["it has no `type`"]),
-        ("{type: CachedDataset, dataset: {filepath: x}}", ["it has no `type`"]),
+        ("{filepath: x}", ["its `type` is no text"]),
+        ("{type: CachedDataset, dataset: {filepath: x}}", ["its `type` is no text"]),
         ("{type: json.JSONDatset, filepath: x}", ["JSONDatset", "not found in 'json'"]),
         ("{type: tensorflow.TensorFlowModelDataset, filepath: x}", [EXTRA]),
         ("{type: no_such.Dataset, filepath: x}", ["No module named 'no_such'"]),
@@ -82,7 +82,7 @@ def test_what_is_in_memory(make_project: MakeProject, entry: str, persistent: bo
         ("{type: json.JSONDataset}", ["missing", "'filepath'"]),
         ("{type: json.JSONDataset, filepath: x, colour: red}", ["unexpected", "'colour'"]),
         ("{type: shop.own.Kept, filepath: x, credentials: a}", ["unexpected", "'filepath'"]),
-        ("{type: 3}", ["3"]),
+        ("{type: 3}", ["its `type` is no text"]),
         ("{type: partitions.PartitionedDataset, path: x, dataset: no.Such}", ["No module"]),
         ("{type: json.JSONDataset, filepath: x, versioned: true, credentials: a}", []),
         ("{type: shop.own.Kept, metadata: {a: 1}}", []),

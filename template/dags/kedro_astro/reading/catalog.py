@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Any
@@ -24,26 +25,44 @@ def dataset_of(config: Entry, project: Path) -> Dataset:
         config: its entry, as Kedro resolves it; without credentials.
         project: paths below it are shown relative to it.
     """
-    *_, last = _saved_through(config)
+    # A `CachedDataset` saves what it is given through to what it wraps.
+    kept = [kind for kind in classes(config) if getattr(kind, "__name__", "") != "CachedDataset"]
     return Dataset(
         type=str(config.get("type")),
-        persistent=not _in_memory(class_of(last)),
+        persistent=bool(kept) and not _in_memory(kept[0]),
         location=_location(config, project),
         versioned=bool(config.get("versioned")),
         problem=_problem(config),
     )
 
 
-def class_of(entry: Entry) -> type | None:
-    """Return the class that Kedro would make a dataset of; None if there is none."""
+def classes(entry: Entry) -> list[Any]:
+    """Return the class of an entry and those that it wraps, from outside in; a text says why there
+    is none."""
+    types = [part.get("type") for part in _wrapped(entry)]
+    return [_class(kind if isinstance(kind, str) else "") for kind in types]
+
+
+@cache
+def _class(kind: str) -> Any:
+    """Return the class that Kedro makes datasets of a type of, or why there is none."""
     from kedro.io.core import parse_dataset_definition
 
-    with suppress(Exception, SystemExit):
-        return parse_dataset_definition(dict(entry))[0]
-    return None
+    if not kind:
+        return "its `type` is no text such as pandas.CSVDataset"
+    try:
+        return parse_dataset_definition({"type": kind})[0]
+    except (Exception, SystemExit) as error:
+        said, extra = re.split(r"\. |\n", str(error))[0], kind.replace(".", "-").lower()
+    with suppress(PackageNotFoundError):
+        extras = metadata("kedro-datasets").get_all("Provides-Extra") or ()
+        if "No module" in said and extra in extras:
+            said += f". Add this line to the requirements:\nkedro-datasets[{extra}]"
+    return f"{kind}: {said}"
 
 
-def _in_memory(kind: type | None) -> bool:
+@cache
+def _in_memory(kind: Any) -> bool:
     """Whether what a dataset of this class holds ends with the process: Kedro asks `_EPHEMERAL`,
     which most classes set when a dataset is made."""
     made = [vars(base).get("__init__") for base in getattr(kind, "__mro__", ())]
@@ -54,41 +73,25 @@ def _in_memory(kind: type | None) -> bool:
 
 def _problem(config: Entry) -> str:
     """Return why Kedro could not make a dataset, and what to do; empty if it could."""
-    from kedro.io.core import parse_dataset_definition
-
-    kind = ""
+    kinds = classes(config)
+    if reasons := [kind for kind in kinds if isinstance(kind, str)]:
+        return reasons[0]
+    # What Kedro itself takes.
+    given = {k: v for k, v in config.items() if k not in ("type", "versioned", "validator")}
+    version = {"version": 0} if config.get("versioned") else {}
     try:
-        for part in wrapped(config):
-            kind = str(part["type"])
-            parse_dataset_definition(dict(part))
-        made, arguments = parse_dataset_definition(dict(config))
-        inspect.signature(made).bind(**arguments)
-    except KeyError:
-        return "it has no `type`, such as pandas.CSVDataset"
-    except (Exception, SystemExit) as error:
-        said, extra = re.split(r"\. |\n", str(error))[0], kind.replace(".", "-").lower()
-        with suppress(PackageNotFoundError):
-            extras = metadata("kedro-datasets").get_all("Provides-Extra") or ()
-            if "No module" in said and extra in extras:
-                said += f". Add this line to the requirements:\nkedro-datasets[{extra}]"
-        return f"{kind}: {said}"
+        inspect.signature(kinds[0]).bind(**given, **version)
+    except TypeError as error:
+        return f"{config['type']}: {error}"
     return ""
 
 
-def wrapped(entry: Any) -> Iterator[Entry]:
+def _wrapped(entry: Any) -> Iterator[Entry]:
     """Yield an entry and those that it wraps, from outside in. Each may be no more than a type."""
     while isinstance(entry, Mapping):
         yield entry
         inner = entry.get("dataset")
         entry = inner if inner is None or isinstance(inner, Mapping) else {"type": inner}
-
-
-def _saved_through(entry: Entry) -> Iterator[Entry]:
-    """Yield an entry and those that get what it is given: a `CachedDataset` saves through."""
-    for part in wrapped(entry):
-        yield part
-        if getattr(class_of(part), "__name__", "") != "CachedDataset":
-            return
 
 
 def _location(config: Entry, project: Path) -> str | None:
@@ -97,7 +100,7 @@ def _location(config: Entry, project: Path) -> str | None:
     Of an address there are scheme, host and path: no user, no password (with whatever in it), no
     query, fragment or parameters, which may all be secrets.
     """
-    for part in wrapped(config):
+    for part in _wrapped(config):
         path = part.get("filepath") or part.get("path")
         if isinstance(path, str) and "://" in path:
             scheme, _, rest = path.partition("://")

@@ -14,7 +14,7 @@ from typing import Any
 
 from kedro_astro.errors import ConfigurationError, InterpreterError, KedroAstroError
 from kedro_astro.project import kedro_env, prepare_kedro, relative, write
-from kedro_astro.reading.catalog import class_of, dataset_of, wrapped
+from kedro_astro.reading.catalog import classes, dataset_of
 from kedro_astro.reading.diagnose import describe
 from kedro_astro.reading.libraries import KEDRO, imported, installed
 from kedro_astro.reading.parameters import for_form, plain
@@ -147,12 +147,12 @@ def _libraries(source: Path, entries: Iterable[Mapping[str, Any]]) -> tuple[str,
     so, and the types of its datasets."""
     loaded = [Path(file) for m in [*sys.modules.values()] if (file := getattr(m, "__file__", None))]
     own = [file for file in loaded if file.suffix == ".py" and file.is_relative_to(source)]
-    kinds = [class_of(part) for entry in entries for part in wrapped(entry)]
-    classes = [f"{k.__module__}:{k.__qualname__}" for k in kinds if k]
+    kinds = {kind for entry in entries for kind in classes(entry)}
+    datasets = [f"{k.__module__}:{k.__qualname__}" for k in kinds if not isinstance(k, str)]
     # Each session imports those.
     plugins = [point.module for point in entry_points(group="kedro.hooks")]
     written = {name for file in own for name in imported(file.read_bytes())}
-    return tuple(installed([*KEDRO, *plugins, *classes, *written]))
+    return tuple(installed([*KEDRO, *plugins, *datasets, *written]))
 
 
 def _section(loader: Mapping[str, Any], name: str) -> dict[str, Any]:
