@@ -325,6 +325,16 @@ def test_a_folder_that_loads_only_behind_another_is_not_alone(make_project: Make
     assert homes_of(structure) == {"__default__": {""}, "more": {"more"}, "sales": {""}}
 
 
+@KEDRO_LOADS_ONE_ALONE
+def test_folders_that_import_slowly_are_loaded_with_the_others(make_project: MakeProject) -> None:
+    """Each would import again what they share; a reading must not take ten times as long."""
+    slow = "import time\ntime.monotonic = lambda was=time.monotonic: was() + 11\n"
+    files = {"src/shop/pipelines/more/__init__.py": slow + OTHER}
+    structure = load(make_project(files))
+    assert structure.problems == ()
+    assert homes_of(structure) == {"__default__": {""}, "more": {"more"}, "sales": {""}}
+
+
 def test_parameters_by_dotted_name_if_json_can_hold_them(make_project: MakeProject) -> None:
     parameters = """
     seed: 1

@@ -44,12 +44,11 @@ class KedroOperator(BaseOperator):
         from kedro_astro.running.session import Session
         from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER, nested
 
-        dag_run = context["dag_run"]
+        dag_run: Any = context["dag_run"]
         due = _due(dag_run)
         ids = dag_run.dag_id, dag_run.run_id
         folder = folder_of_run(due, *ids)
-        started: Any = dag_run.start_date
-        version = version_of_run(due, *ids, started, context["ti"].try_number)
+        version = version_of_run(due, *ids, dag_run.start_date, context["ti"].try_number)
         saves = self.work["saves"]
         own = {name: version for name, (_, versioned) in saves.items() if versioned}
         session = Session(

@@ -21,9 +21,6 @@ from kedro_astro.reading.parameters import for_form, plain
 from kedro_astro.reading.registry import registered
 from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER, SOURCES, Structure, nothing
 
-LIMIT = 600
-"""Seconds that a reading may take."""
-
 
 def discover(project: Path) -> Structure:
     """Read the project's pipelines and catalog. Imports Kedro and the user's code.
@@ -63,8 +60,8 @@ def main(project: str, file: str, fingerprint: str) -> None:
     """
     # Modules, nodes and datasets all stay: the collector would go through them again and again.
     gc.disable()
-    # Nobody waits for an import that hangs.
-    signal.alarm(LIMIT)
+    # Nobody waits for an import that hangs: ten minutes are enough.
+    signal.alarm(600)
     structure = asdict(discover(Path(project)))
     content = json.dumps({"fingerprint": fingerprint, "structure": structure})
     write(Path(file), content.encode())
@@ -179,6 +176,5 @@ def _no_credentials(catalog: Mapping[str, Any], loader: Mapping[str, Any]) -> di
     except ConfigurationError:
         # Values that come from an environment which is not this one's: they may be there.
         return {}
-    entries = [(name, entry) for name, entry in catalog.items() if isinstance(entry, Mapping)]
-    named = {name: entry.get("credentials") for name, entry in entries}
+    named = {n: e.get("credentials") for n, e in catalog.items() if isinstance(e, Mapping)}
     return {name: key for name, key in named.items() if isinstance(key, str) and key not in there}

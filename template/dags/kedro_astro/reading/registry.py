@@ -4,6 +4,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
+import time
 import warnings
 from collections.abc import Iterable
 from contextlib import suppress
@@ -43,7 +44,7 @@ def registered(project: Path, package: str) -> tuple[tuple[Pipeline, ...], tuple
     if broken:
         found = {**folders, **found}
     nodes_of = {name: set(map(_whose, pipeline.nodes)) for name, pipeline in folders.items()}
-    homes: dict[Whose, str] = {}
+    homes: dict[Any, str] = {}
     if all(harmless(Path(file).read_bytes()) for file in files if file):
         # The smallest that has a node comes last.
         for name in sorted(folders, key=lambda name: (len(nodes_of[name]), name), reverse=True):
@@ -68,9 +69,13 @@ def _by_themselves(package: str) -> dict[str, Any]:
     names = [folder.name for folder in pkgutil.iter_modules(paths) if folder.ispkg]
     loaded = {name: sys.modules.pop(name) for name in _own(package, ())}
     others, found = {*sys.modules}, {}
+    # Each imports anew what is yours. What is not reached in time is loaded with the others.
+    end = time.monotonic() + 10
     for name in sorted(names):
+        if time.monotonic() > end:
+            break
         # Why one cannot be loaded is known already: reading all has failed with the same error.
-        with suppress(Exception), warnings.catch_warnings():
+        with suppress(Exception, SystemExit), warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
             request([name])
             if pipelines[name] is not None:
@@ -87,10 +92,7 @@ def _own(package: str, but: Iterable[str]) -> list[str]:
     return [name for name in sys.modules.keys() - but if name.partition(".")[0] == package]
 
 
-Whose = tuple[Any, str, str]
-
-
-def _whose(node: Any) -> Whose:
+def _whose(node: Any) -> Any:
     """Return a node, and whose function it has: to Kedro that is no part of what a node is."""
     return node, str(node), getattr(node.func, "__module__", "")
 
