@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 from kedro_astro.airflow.manifest import Manifest, fingerprint_of, kept_at, own_python, to_bytes
 from kedro_astro.airflow.verdict import Verdict, judge
 from kedro_astro.errors import CacheError, RefusedDagError, shown
@@ -93,8 +95,10 @@ def _acquire(lock: IO[str], project: Path, path: Path, end: float) -> bool:
         lock.seek(0)
         pid, _, of = lock.read().partition(" ")
         if of and of != fingerprint_of(project, _sources(kept_at(path))):
-            with suppress(ProcessLookupError):
-                os.killpg(int(pid), signal.SIGKILL)
+            with suppress(psutil.Error, ProcessLookupError):
+                # In another container it would be the number of another process.
+                if of in psutil.Process(int(pid)).cmdline():
+                    os.killpg(int(pid), signal.SIGKILL)
         time.sleep(0.1)
 
 
@@ -135,6 +139,8 @@ def _read(
             return None
         structure = _left(file, fingerprint)
     if not structure:
+        if fingerprint_of(project, _sources(kept)) != fingerprint:
+            return _read(project, path, kept, lock, end)  # ended, for what it read is outdated
         last = "\n    ".join(log.read_text(errors="replace").strip().splitlines()[-3:])
         what = f"The process that read the project ended with status {child.returncode}."
         structure = nothing(f"  {what}\n    {last}", _sources(kept))

@@ -38,8 +38,7 @@ def version_of_run(
         started: when it started, which is later when it was cleared, or deleted and made again.
         try_number: 1 for the first try.
     """
-    moments = f"{_moment(due)}-{int(started.timestamp() * 1_000_000):014x}"
-    version = hashed(moments, dag_id, run_id)
+    version = hashed(f"{_moment(due)}-{int(started.timestamp() * 1_000_000):014x}", dag_id, run_id)
     return version if try_number == 1 else f"{version}-try{try_number:03}"
 
 

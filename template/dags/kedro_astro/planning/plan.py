@@ -36,14 +36,13 @@ Plans = Mapping[str, Plan | KedroAstroError]
 """By pipeline: its plan, or why it has none. What `airflow.yml` leaves out is not here."""
 
 
-def dag_id(package_name: str, pipeline_name: str) -> str:
+def dag_id(package: str, name: str) -> str:
     """Return the id of a pipeline's DAG: the package's name, with the pipeline's behind a dot.
 
     `__default__`, the whole project, is the package's name alone. A package name is an
     identifier and has no dot, so one pipeline's id is never another's.
     """
-    whole = pipeline_name == "__default__"
-    return package_name if whole else f"{package_name}.{airflow_id(pipeline_name)}"
+    return package if name == "__default__" else f"{package}.{airflow_id(name)}"
 
 
 def plan_all(structure: Structure) -> Plans:

@@ -49,13 +49,13 @@ def registered(project: Path, package: str) -> tuple[tuple[Pipeline, ...], tuple
         # The smallest that has a node comes last.
         for name in sorted(folders, key=lambda name: (len(nodes_of[name]), name), reverse=True):
             homes |= dict.fromkeys(nodes_of[name], name)
-    pipelines = []
+    made = []
     for name, pipeline in sorted(found.items()):
         alone = nodes_of.get(name) == set(map(_whose, pipeline.nodes))
         nodes = [_node(n, name if alone else homes.get(_whose(n), "")) for n in pipeline.nodes]
         doc = _doc(sys.modules.get(f"{package}.pipelines.{name}"))
-        pipelines.append(Pipeline(name, tuple(nodes), doc))
-    return tuple(pipelines), tuple(broken)
+        made.append(Pipeline(name, tuple(nodes), doc))
+    return tuple(made), tuple(broken)
 
 
 def _by_themselves(package: str) -> dict[str, Any]:

@@ -45,13 +45,10 @@ def selected(file: AirflowYml, names: Iterable[str]) -> tuple[str, ...]:
     Those that match `include`, which is all of them if it is not there, and not `exclude`.
     """
     section = said(file.pipelines)
-    include = section.get("include")
-
-    def match(name: str, patterns: Iterable[str]) -> bool:
-        return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-    wanted = [name for name in names if include is None or match(name, include)]
-    return tuple(name for name in wanted if not match(name, section.get("exclude") or ()))
+    include, exclude = section.get("include"), section.get("exclude") or ()
+    wanted = ["*"] if include is None else include
+    chosen = [name for name in names if any(fnmatchcase(name, pattern) for pattern in wanted)]
+    return tuple(n for n in chosen if not any(fnmatchcase(n, pattern) for pattern in exclude))
 
 
 def for_pipeline(file: AirflowYml, name: str) -> Settings:
