@@ -17,6 +17,7 @@ from kedro_astro.airflow.manifest import COMPILED, kept_at, read
 from kedro_astro.airflow.refresh import compile
 from kedro_astro.errors import ManifestError
 from kedro_astro.structure import from_json
+from parsing import SHIM
 from projects import CATALOG, SALES, MakeProject, load
 
 MORE = SALES.replace("total", "more").replace("first", "third").replace("second", "fourth")
@@ -221,6 +222,31 @@ def test_an_import_that_hung_is_ended_when_it_is_mended(
     assert read(project, lambda: 0).still_reading
     (project / "src/shop/settings.py").write_text("")
     assert len(read(project).dag_ids) == 2
+
+
+READ = """
+import sys
+from pathlib import Path
+from kedro_astro.airflow.manifest import read
+print(read(Path(sys.argv[1])).problems)
+"""
+
+
+def test_a_reading_that_is_outdated_is_begun_again(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    """An editor truncates a file before it writes it: what is read in between is nobody's error."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    project = make_project({"src/shop/settings.py": f"open({str(gate)!r}).read()\n"})
+    command = [sys.executable, "-W", "ignore", "-c", READ, str(project)]
+    env = {**os.environ, "PYTHONPATH": str(SHIM)}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as first:
+        reading = os.open(gate, os.O_WRONLY)  # as soon as somebody reads
+        (project / "src/shop/settings.py").write_text("")
+        assert read(project).problems == ()
+        assert first.communicate()[0].splitlines()[-1] == "()"
+    os.close(reading)
 
 
 def test_what_cannot_be_kept_is_said_and_the_dags_are_there(project: Path) -> None:
