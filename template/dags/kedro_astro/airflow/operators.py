@@ -119,10 +119,9 @@ class KedroOperator(BaseOperator):
             if version := saved.get(untranscoded(name)):
                 versions[name] = version
             else:
-                self.log.warning(
-                    f"Task {task_id} did not say which version of {name} it saved in this run (was "
-                    "it marked as success by hand?): the latest version is loaded."
-                )
+                what = f"Task {task_id} did not say which version of {name} it saved in this run"
+                why = "was it marked as success by hand?"
+                self.log.warning(f"{what} ({why}): the latest version is loaded.")
         return versions
 
 
@@ -140,10 +139,9 @@ def _unknown(name: str, form: Iterable[str]) -> Exception:
     # The parts of a nested parameter are named with dots.
     parts = ", ".join(part for part in form if part.startswith(f"{name}."))
     meant = f"Give its parts by their own names: {parts}." if parts else choice(name, form)
-    return AirflowFailException(
-        f"This run was started with the parameter {shown(name)}, which the DAG does not have. "
-        f"{meant} To pass it on all the same, name it under `params` in airflow.yml."
-    )
+    what = f"This run was started with the parameter {shown(name)}, which the DAG does not have."
+    next_ = "To pass it on all the same, name it under `params` in airflow.yml."
+    return AirflowFailException(f"{what} {meant} {next_}")
 
 
 def _due(run: Any) -> datetime:

@@ -139,8 +139,9 @@ def _read(
             return None
         structure = _left(file, fingerprint)
     if not structure:
-        if fingerprint_of(project, _sources(kept)) != fingerprint:
-            return _read(project, path, kept, lock, end)  # ended, for what it read is outdated
+        ended = child.returncode == -signal.SIGKILL  # by `_acquire`, unless memory ran out
+        if ended and fingerprint_of(project, _sources(kept)) != fingerprint:
+            return _read(project, path, kept, lock, end)
         last = "\n    ".join(log.read_text(errors="replace").strip().splitlines()[-3:])
         what = f"The process that read the project ended with status {child.returncode}."
         structure = nothing(f"  {what}\n    {last}", _sources(kept))

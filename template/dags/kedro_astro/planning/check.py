@@ -113,15 +113,14 @@ def _not_there(structure: Structure, exists: Exists) -> Found:
 
 
 def _not_made(structure: Structure) -> Found:
-    datasets = structure.datasets.items()
-    for why, names in _by_value({n: d.problem for n, d in datasets if d.problem}):
+    for why, names in _by_value({n: d.problem for n, d in structure.datasets.items()}):
         what = f"Kedro cannot make {names}, in a file catalog*.yml below {structure.sources[1]}"
         yield "error", "", f"{what}: {why}"
 
 
 def _by_value(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield each value with the names that have it."""
-    for value in dict.fromkeys(values.values()):
+    """Yield each value that is no empty text, with the names that have it."""
+    for value in filter(None, dict.fromkeys(values.values())):
         yield value, ", ".join(name for name, other in values.items() if other == value)
 
 

@@ -86,8 +86,7 @@ def no_library(datasets: Mapping[str, Dataset], file: str, requirements: str) ->
         known = known_implementations.get(scheme.replace("abfss", "abfs"), {"class": "fsspec"})
         library = known["class"].partition(".")[0]
         named = re.search(rf"(?mi)^[^#\n]*\b{library.replace('_', '[_-]')}\b", requirements)
-        own = dataset.type.startswith(THEIR_OWN_READERS)
-        if library != "fsspec" and not named and not own:
+        if library != "fsspec" and not named and not dataset.type.startswith(THEIR_OWN_READERS):
             lacking.setdefault(library, []).append(name)
     for library, names in lacking.items():
         place = datasets[names[0]].location

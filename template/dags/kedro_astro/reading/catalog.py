@@ -76,13 +76,14 @@ def _problem(config: Entry) -> str:
     kinds = classes(config)
     if reasons := [kind for kind in kinds if isinstance(kind, str)]:
         return reasons[0]
-    # What Kedro itself takes.
-    given = {k: v for k, v in config.items() if k not in ("type", "versioned", "validator")}
+    taken = ("type", "versioned", "version", "validator")  # by Kedro itself
+    given = {key: value for key, value in config.items() if key not in taken}
     version = {"version": 0} if config.get("versioned") else {}
     try:
         inspect.signature(kinds[0]).bind(**given, **version)
-    except TypeError as error:
-        return f"{config['type']}: {error}"
+    except (TypeError, ValueError) as error:
+        # A ValueError is of a class that does not say what it takes.
+        return f"{config['type']}: {error}" if isinstance(error, TypeError) else ""
     return ""
 
 

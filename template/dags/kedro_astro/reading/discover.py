@@ -1,6 +1,7 @@
 """A Kedro project read into a structure, in a process of its own: the one place that imports it."""
 
 import gc
+import glob
 import importlib.util
 import json
 import signal
@@ -9,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from importlib.metadata import entry_points, version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from kedro_astro.errors import ConfigurationError, InterpreterError, KedroAstroE
 from kedro_astro.project import kedro_env, prepare_kedro, relative, write
 from kedro_astro.reading.catalog import classes, dataset_of
 from kedro_astro.reading.diagnose import describe
-from kedro_astro.reading.libraries import KEDRO, imported, installed
+from kedro_astro.reading.libraries import KEDRO, imported, installed, own
 from kedro_astro.reading.parameters import for_form, plain
 from kedro_astro.reading.registry import registered
 from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER, SOURCES, Structure, nothing
@@ -63,8 +65,7 @@ def main(project: str, file: str, fingerprint: str) -> None:
     # Nobody waits for an import that hangs: ten minutes are enough.
     signal.alarm(600)
     structure = asdict(discover(Path(project)))
-    content = json.dumps({"fingerprint": fingerprint, "structure": structure})
-    write(Path(file), content.encode())
+    write(Path(file), json.dumps({"fingerprint": fingerprint, "structure": structure}).encode())
 
 
 def _read(project: Path, env: str | None, sources: list[str]) -> Structure:
@@ -98,7 +99,7 @@ def _read(project: Path, env: str | None, sources: list[str]) -> Structure:
     # All credentials are there, and empty: one that is not defined here must not stop the reading.
     credentials: dict[str, Any] = defaultdict(dict, {"": {}})
     resolver = CatalogConfigResolver(catalog, credentials, DataCatalog.default_runtime_patterns)
-    pipelines, broken = registered(project, metadata.package_name)
+    pipelines, broken = registered(project, metadata.package_name, metadata.source_dir)
     names = {name for pipeline in pipelines for node in pipeline.nodes for name in node.datasets}
     entries = {name: resolver.resolve_pattern(name) for name in sorted(names)}
     said, file = _settings(loader, project, base or "", env or run_env or "")
@@ -106,7 +107,7 @@ def _read(project: Path, env: str | None, sources: list[str]) -> Structure:
         package_name=metadata.package_name,
         project_name=metadata.project_name,
         env=env or "",
-        pipelines=pipelines,
+        pipelines=tuple(pipelines),
         datasets={name: dataset_of(entry, project) for name, entry in entries.items()},
         parameters=parameters,
         left_out=left_out,
@@ -115,7 +116,7 @@ def _read(project: Path, env: str | None, sources: list[str]) -> Structure:
         settings=said,
         settings_file=file,
         sources=tuple(sources),
-        problems=broken,
+        problems=tuple(broken),
     )
 
 
@@ -128,13 +129,15 @@ def _settings(loader: Any, project: Path, base: str, env: str) -> tuple[Any, str
     conf = Path(loader.conf_source)
     # Where the base has no folder of its own, `airflow` is that of an environment.
     patterns = ("airflow*", "airflow/**/*") if base else ("airflow*",)
-    found = [(file, f) for f in (conf / base, conf / env) for p in patterns for file in f.glob(p)]
-    files = [(file, f) for file, f in found if file.is_file() and "credentials" not in file.name]
-    names = [relative(file, folder) for file, folder in files]
-    getattr(loader, "config_patterns", {}).setdefault("airflow", names)
-    said, shown = _section(loader, "airflow"), {relative(file, project): 0 for file, _ in files}
+    files = {
+        relative(file, project): glob.escape(relative(file, folder))
+        for folder in (conf / base, conf / env)
+        for file in chain(*map(folder.glob, patterns))
+        if file.suffix in (".yml", ".yaml", ".json") and "credentials" not in relative(file, folder)
+    }
+    getattr(loader, "config_patterns", {}).setdefault("airflow", [*files.values()])
     try:
-        return plain(said), " or ".join(shown) or "airflow.yml"
+        return plain(_section(loader, "airflow")), " or ".join(files) or "airflow.yml"
     except (TypeError, RecursionError) as error:
         raise ConfigurationError("airflow", "cannot be used") from error
 
@@ -142,13 +145,12 @@ def _settings(loader: Any, project: Path, base: str, env: str) -> tuple[Any, str
 def _libraries(source: Path, entries: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return which third-party modules tasks import: the project's modules that are loaded now say
     so, and the types of its datasets."""
-    loaded = [Path(file) for m in [*sys.modules.values()] if (file := getattr(m, "__file__", None))]
-    own = [file for file in loaded if file.suffix == ".py" and file.is_relative_to(source)]
     kinds = {kind for entry in entries for kind in classes(entry)}
     datasets = [f"{k.__module__}:{k.__qualname__}" for k in kinds if not isinstance(k, str)]
     # Each session imports those.
     plugins = [point.module for point in entry_points(group="kedro.hooks")]
-    written = {name for file in own for name in imported(file.read_bytes())}
+    mine = own(source).values()
+    written = {n for f in mine if f.suffix == ".py" for n in imported(f.read_bytes())}
     return tuple(installed([*KEDRO, *plugins, *datasets, *written]))
 
 

@@ -13,6 +13,12 @@ INSTALLED = {"site-packages", "dist-packages"}
 """Folders of what was installed. Anything else may be edited, as an editable install is."""
 
 
+def own(source: Path, but: Collection[str] = ()) -> dict[str, Path]:
+    """Return the modules below a folder that are imported, but for some, and their files."""
+    files = {n: str(getattr(m, "__file__", "")) for n, m in [*sys.modules.items()] if n not in but}
+    return {name: Path(file) for name, file in files.items() if file.startswith(f"{source}/")}
+
+
 def imported(source: str | bytes) -> set[str]:
     """Return the absolute names that a Python file imports, wherever in it: nodes import lazily.
 
@@ -37,13 +43,13 @@ def imported(source: str | bytes) -> set[str]:
     return names
 
 
-def harmless(source: bytes) -> bool:
-    """Whether nobody could tell that a module was not imported: all it does is to define functions
-    and constants, and to import what it uses.
+def harmless(file: Path) -> bool:
+    """Whether nobody could tell that a module was not imported: it is Python, and all it does is to
+    define functions and constants, and to import what it uses.
 
     A call may register something, and so may a decorator, a class, or an import that looks unused.
     """
-    tree = ast.parse(source)
+    tree = ast.parse(file.read_bytes() if file.suffix == ".py" else "import compiled")
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     return all(_harmless(statement, used) for statement in tree.body)
 

@@ -6,17 +6,16 @@ import pkgutil
 import sys
 import time
 import warnings
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from kedro_astro.reading.diagnose import describe, describe_skipped
-from kedro_astro.reading.libraries import harmless
+from kedro_astro.reading.libraries import harmless, own
 from kedro_astro.structure import Node, Pipeline
 
 
-def registered(project: Path, package: str) -> tuple[tuple[Pipeline, ...], tuple[str, ...]]:
+def registered(project: Path, package: str, source: Path) -> tuple[list[Pipeline], list[str]]:
     """Return the registered pipelines, sorted by name, and what kept others from being read.
 
     One broken pipeline folder breaks a registry that asks for errors. Then Kedro is asked for each
@@ -39,13 +38,13 @@ def registered(project: Path, package: str) -> tuple[tuple[Pipeline, ...], tuple
     if skipped:
         # Kedro went on without the broken folder: the whole is silently a part.
         found.pop("__default__", None)
-    files = [getattr(sys.modules[name], "__file__", None) for name in _own(package, always)]
-    folders = _by_themselves(package)
+    files = own(source, always).values()
+    folders = _by_themselves(package, source)
     if broken:
         found = {**folders, **found}
     nodes_of = {name: set(map(_whose, pipeline.nodes)) for name, pipeline in folders.items()}
     homes: dict[Any, str] = {}
-    if all(harmless(Path(file).read_bytes()) for file in files if file):
+    if all(map(harmless, files)):
         # The smallest that has a node comes last.
         for name in sorted(folders, key=lambda name: (len(nodes_of[name]), name), reverse=True):
             homes |= dict.fromkeys(nodes_of[name], name)
@@ -55,19 +54,19 @@ def registered(project: Path, package: str) -> tuple[tuple[Pipeline, ...], tuple
         nodes = [_node(n, name if alone else homes.get(_whose(n), "")) for n in pipeline.nodes]
         doc = _doc(sys.modules.get(f"{package}.pipelines.{name}"))
         made.append(Pipeline(name, tuple(nodes), doc))
-    return tuple(made), tuple(broken)
+    return made, broken
 
 
-def _by_themselves(package: str) -> dict[str, Any]:
+def _by_themselves(package: str, source: Path) -> dict[str, Any]:
     """Return the pipelines as Kedro loads each when it is asked for nothing else, in a process that
-    has imported none of the package: by the name of its folder below `pipelines/`."""
+    has imported nothing of the project: by the name of its folder below `pipelines/`."""
     from kedro.framework.project import pipelines
 
     # Kedro 1.4 cannot be asked: it loads the whole registry, here and in each task.
     request = getattr(pipelines, "set_requested", lambda pipeline_names: None)
     paths = [f"{path}/pipelines" for path in importlib.import_module(package).__path__]
     names = [folder.name for folder in pkgutil.iter_modules(paths) if folder.ispkg]
-    loaded = {name: sys.modules.pop(name) for name in _own(package, ())}
+    loaded = {name: sys.modules.pop(name) for name in own(source)}
     others, found = {*sys.modules}, {}
     # Each imports anew what is yours. What is not reached in time is loaded with the others.
     end = time.monotonic() + 10
@@ -80,16 +79,11 @@ def _by_themselves(package: str) -> dict[str, Any]:
             request([name])
             if pipelines[name] is not None:
                 found[name] = pipelines[name]
-        for module in _own(package, others):
+        for module in own(source, others):
             del sys.modules[module]
     request(None)
     sys.modules.update(loaded)
     return found
-
-
-def _own(package: str, but: Iterable[str]) -> list[str]:
-    """Return the modules of a package that are imported, but for some."""
-    return [name for name in sys.modules.keys() - but if name.partition(".")[0] == package]
 
 
 def _whose(node: Any) -> Any:

@@ -41,9 +41,7 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
     bootstrap_project(project)
     # By itself a session has Kedro import the folder that is called like the pipeline and nothing
     # else. Where that is not the pipeline that the registry makes, one that has the same nodes
-    # takes its name, or the registry is loaded as it is written. Kedro's serving mode keeps a
-    # session from asking, too, but it also gives the config loader an argument that a project's own
-    # class need not know.
+    # takes its name, or the registry is loaded as it is written.
     if wanted.load != wanted.pipeline:
         # Kedro then imports one pipeline's folder at the next look. Before 1.5 it imports all.
         if wanted.load and hasattr(pipelines, "set_requested"):

@@ -42,7 +42,7 @@ def read(raw: object, source: str) -> tuple[AirflowYml, list[str]]:
         own = section.model_fields_set if section else set()
         values = over(said(file.default), said(section))
         start, end = values.get("start_date"), values.get("end_date")
-        if start and end and end < start and (own & {"start_date", "end_date"}):
+        if start and end and end < start and own & {"start_date", "end_date"}:
             what = f"end_date and start_date: {end} is before {start}. Correct one of them."
             found[name, "end_date"] = f"{label(name)}: {what}"
         if {"schedule", "schedule_interval"} <= own:

@@ -46,8 +46,7 @@ def selected(file: AirflowYml, names: Iterable[str]) -> tuple[str, ...]:
     """
     section = said(file.pipelines)
     include, exclude = section.get("include"), section.get("exclude") or ()
-    wanted = ["*"] if include is None else include
-    chosen = [name for name in names if any(fnmatchcase(name, pattern) for pattern in wanted)]
+    chosen = [n for n in names if include is None or any(fnmatchcase(n, p) for p in include)]
     return tuple(n for n in chosen if not any(fnmatchcase(n, pattern) for pattern in exclude))
 
 
