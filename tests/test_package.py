@@ -55,6 +55,13 @@ class Template(Releases):
         for number, (value, key) in enumerate(settings):
             self.env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
 
+    @classmethod
+    def released(cls, folder: Path) -> Template:
+        """Return one with a release, 0.1.0."""
+        template = cls(folder)
+        template.release("0.1.0")
+        return template
+
     def copied(self, project: Path, address: str = ADDRESS, **answers: str) -> Path:
         data = [part for item in answers.items() for part in ("--data", "=".join(item))]
         command = [COPIER, "copy", "--quiet", "--defaults", *data, address, project]
@@ -70,9 +77,7 @@ class Template(Releases):
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    template = Template(tmp_path_factory.mktemp("team"))
-    template.release("0.1.0")
-    return template
+    return Template.released(tmp_path_factory.mktemp("team"))
 
 
 @pytest.fixture(scope="module")
@@ -242,9 +247,7 @@ OWN = {
 class TestUpdate:
     @pytest.fixture
     def template(self, tmp_path: Path) -> Template:
-        template = Template(tmp_path)
-        template.release("0.1.0")
-        return template
+        return Template.released(tmp_path)
 
     def test_there_and_back(self, template: Template, tmp_path: Path) -> None:
         answers = {name: text for name, text in PACKAGE.items() if name != "shim"}

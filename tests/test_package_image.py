@@ -33,9 +33,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    template = Template(tmp_path_factory.mktemp("team"))
-    template.release("0.1.0")
-    return template
+    return Template.released(tmp_path_factory.mktemp("team"))
 
 
 @pytest.fixture(scope="module")

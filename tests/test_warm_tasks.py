@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
+import packages
 import pytest
 from scaffold import ROOT
 
@@ -79,16 +78,8 @@ print(found)
 
 
 def run(code: str, *arguments: str, path: str = "", timeout: float = 60) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, *arguments],
-        env={"PYTHONPATH": f"{ROOT / 'shim/src'}:{path}", "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=timeout,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    env = {"PYTHONPATH": f"{ROOT / 'shim/src'}:{path}", "PATH": "/usr/bin:/bin"}
+    return packages.run(code, *arguments, env=env | {"PYTHONWARNINGS": "ignore"}, timeout=timeout)
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="One core has no use for threads")

@@ -213,14 +213,25 @@ def test_a_manifest_of_another_environment_is_refused(
         load(project)
 
 
-def test_an_import_that_hung_is_ended_when_it_is_mended(
-    make_project: MakeProject, tmp_path: Path
-) -> None:
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """What a project that reads it waits for."""
+    os.mkfifo(tmp_path / "gate")
+    return tmp_path / "gate"
+
+
+def hanging(make_project: MakeProject, gate: Path) -> tuple[Path, Path]:
+    """Return a project that is read for ever, and the file that makes it so."""
     project = make_project({"src/shop/settings.py": f"open({str(gate)!r}).read()\n"})
+    return project, project / "src/shop/settings.py"
+
+
+def test_an_import_that_hung_is_ended_when_it_is_mended(
+    make_project: MakeProject, gate: Path
+) -> None:
+    project, settings = hanging(make_project, gate)
     assert read(project, lambda: 0).still_reading
-    (project / "src/shop/settings.py").write_text("")
+    settings.write_text("")
     assert len(read(project).dag_ids) == 2
 
 
@@ -232,21 +243,26 @@ print(read(Path(sys.argv[1])).problems)
 """
 
 
-def test_a_reading_that_is_outdated_is_begun_again(
-    make_project: MakeProject, tmp_path: Path
-) -> None:
+def test_a_reading_that_is_outdated_is_begun_again(make_project: MakeProject, gate: Path) -> None:
     """An editor truncates a file before it writes it: what is read in between is nobody's error."""
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
-    project = make_project({"src/shop/settings.py": f"open({str(gate)!r}).read()\n"})
+    project, settings = hanging(make_project, gate)
     command = [sys.executable, "-W", "ignore", "-c", READ, str(project)]
     env = {**os.environ, "PYTHONPATH": str(SHIM)}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as first:
         reading = os.open(gate, os.O_WRONLY)  # as soon as somebody reads
-        (project / "src/shop/settings.py").write_text("")
+        settings.write_text("")
         assert read(project).problems == ()
         assert first.communicate()[0].splitlines()[-1] == "()"
     os.close(reading)
+
+
+def test_a_reading_that_fails_and_changes_its_own_sources_is_said(
+    make_project: MakeProject,
+) -> None:
+    """Begun again and again it would never end."""
+    text = "import os\nopen('src/shop/made.txt', 'a').write('x')\nos._exit(3)\n"
+    (problem,) = read(make_project({"src/shop/settings.py": text})).problems
+    assert "ended with status 3" in problem
 
 
 def test_what_cannot_be_kept_is_said_and_the_dags_are_there(project: Path) -> None:

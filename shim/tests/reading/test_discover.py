@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from kedro_astro.airflow.manifest import read
-from kedro_astro.structure import Dataset, Node, Structure
-from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, OTHER, REGISTRY, SALES, MakeProject, load
+from kedro_astro.structure import Dataset, Node
+from projects import KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, MakeProject, load
 
 
 def test_pipelines_nodes_and_datasets(make_project: MakeProject) -> None:
@@ -24,104 +24,6 @@ def test_pipelines_nodes_and_datasets(make_project: MakeProject) -> None:
         "doubled": Dataset("kedro.io.MemoryDataset", False),
         "total": Dataset("json.JSONDataset", True, "data/total.json", versioned=True),
     }
-
-
-OWN = """
-from kedro.io import AbstractDataset, MemoryDataset as Memory
-class Kept(Memory):
-    pass
-class Passing(AbstractDataset):
-    def __init__(self):
-        self._EPHEMERAL = True
-    def _load(self): pass
-    def _save(self, data): pass
-    def _describe(self): return {}
-class MemoryDataset(AbstractDataset):
-    def __init__(self, filepath):
-        self.filepath = filepath
-    def _load(self): pass
-    def _save(self, data): pass
-    def _describe(self): return {}
-"""
-EXTRA = "Add this line to the requirements:\nkedro-datasets[tensorflow-tensorflowmodeldataset]"
-
-
-@pytest.mark.parametrize(
-    ("entry", "persistent"),
-    [
-        ("{type: MemoryDataset}", False),
-        ("{type: kedro.io.MemoryDataset}", False),
-        ("{type: CachedDataset, dataset: {type: json.JSONDataset, filepath: x.json}}", True),
-        ("{type: CachedDataset, dataset: {type: MemoryDataset}}", False),
-        ("{type: CachedDataset, dataset: MemoryDataset}", False),
-        ("{type: not.installed.Dataset, filepath: x}", True),
-        ("{type: shop.own.Kept}", False),
-        ("{type: shop.own.Passing}", False),
-        ("{type: shop.own.MemoryDataset, filepath: x}", True),
-        ("{type: CachedDataset, dataset: {type: shop.own.Kept}}", False),
-        ("{type: json.JSONDataset, filepath: x, credentials: nobody_has_these}", True),
-    ],
-)
-def test_what_is_in_memory(make_project: MakeProject, entry: str, persistent: bool) -> None:
-    catalog = CATALOG + f"doubled: {entry}\n"
-    structure = load(make_project({"conf/base/catalog.yml": catalog, "src/shop/own.py": OWN}))
-    assert structure.problems == ()
-    assert structure.datasets["doubled"].persistent is persistent
-
-
-@pytest.mark.parametrize(
-    ("entry", "says"),
-    [
-        ("{filepath: x}", ["its `type` is no text"]),
-        ("{type: CachedDataset, dataset: {filepath: x}}", ["its `type` is no text"]),
-        ("{type: json.JSONDatset, filepath: x}", ["JSONDatset", "not found in 'json'"]),
-        ("{type: tensorflow.TensorFlowModelDataset, filepath: x}", [EXTRA]),
-        ("{type: no_such.Dataset, filepath: x}", ["No module named 'no_such'"]),
-        ("{type: shop.broken.Dataset}", ["division by zero"]),
-        ("{type: shop.ended.Dataset}", ["shop.ended.Dataset"]),
-        ("{type: json.JSONDataset}", ["missing", "'filepath'"]),
-        ("{type: json.JSONDataset, filepath: x, colour: red}", ["unexpected", "'colour'"]),
-        ("{type: shop.own.Kept, filepath: x, credentials: a}", ["unexpected", "'filepath'"]),
-        ("{type: 3}", ["its `type` is no text"]),
-        ("{type: partitions.PartitionedDataset, path: x, dataset: no.Such}", ["No module"]),
-        ("{type: json.JSONDataset, filepath: x, versioned: true, credentials: a}", []),
-        ("{type: shop.own.Kept, metadata: {a: 1}}", []),
-    ],
-)
-def test_datasets_that_kedro_cannot_make(
-    make_project: MakeProject, entry: str, says: list[str]
-) -> None:
-    files = {"src/shop/broken.py": "1 / 0", "src/shop/ended.py": "raise SystemExit(0)"}
-    catalog = CATALOG + f"doubled: {entry}\n"
-    files |= {"conf/base/catalog.yml": catalog, "src/shop/own.py": OWN}
-    structure = load(make_project(files))
-    assert structure.problems == () and len(structure.pipelines) == 2
-    problem = structure.datasets["doubled"].problem
-    assert bool(problem) == bool(says)
-    for part in says:
-        assert part in problem
-
-
-@pytest.mark.parametrize(
-    ("url", "location"),
-    [
-        ("https://user:hunter2@example.org/x.json?signature=hunter2", "https://example.org/x.json"),
-        ("s3://key:hunt/er2@bucket/x.json", "s3://bucket/x.json"),
-        ("s3://key:hunter2@x@bucket/x.json", "s3://bucket/x.json"),
-        ("s3://key:hunter2?#@bucket/x.json", "s3://bucket/x.json"),
-        ("s3://hunter2@bucket/x.json", "s3://bucket/x.json"),
-        ("https://example.org/x.json;token=hunter2", "https://example.org/x.json"),
-        ("https://example.org/x.json#hunter2", "https://example.org/x.json"),
-        ("zip://x.json::s3://key:hunter2@bucket/x.zip", "zip://bucket/x.zip"),
-        ("s3://bucket/a@b/x.json", "s3://bucket/a@b/x.json"),
-    ],
-)
-def test_a_location_shows_no_credentials(
-    make_project: MakeProject, url: str, location: str
-) -> None:
-    catalog = CATALOG + f'doubled: {{type: json.JSONDataset, filepath: "{url}"}}\n'
-    structure = load(make_project({"conf/base/catalog.yml": catalog}))
-    assert structure.datasets["doubled"].location == location
 
 
 LOADER = """
@@ -143,11 +45,19 @@ def test_credentials_are_no_settings(make_project: MakeProject) -> None:
         "conf/airflow/credentials.yml": secret,
         "conf/airflow/airflow.yml": "sales: {retries: 2}",
         "conf/base/airflow/credentials.yml": secret,
+        "conf/base/airflow/credentials/store.yml": secret,
     }
     for settings in (files["src/shop/settings.py"], ""):
         manifest = read(make_project({**files, "src/shop/settings.py": settings}))
         assert "hunter2" not in manifest.content.decode()
         assert manifest.structure().settings == {"sales": {"retries": 2}}
+
+
+def test_a_file_whose_name_is_a_pattern(make_project: MakeProject) -> None:
+    files = {"conf/base/airflow[1].yml": "sales: {retries: 2}", "conf/base/airflow.md": "# notes"}
+    structure = load(make_project(files))
+    assert structure.settings == {"sales": {"retries": 2}}
+    assert structure.settings_file == "conf/base/airflow[1].yml"
 
 
 def test_a_config_loader_that_knows_no_environments(make_project: MakeProject) -> None:
@@ -170,22 +80,6 @@ def test_a_kedro_that_is_too_old(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
     (problem,) = load(make_project()).problems
     assert "Kedro 0.19.14 for" in problem and "needs Kedro 1 or later" in problem
-
-
-def test_an_incremental_dataset_that_another_node_confirms(make_project: MakeProject) -> None:
-    text = SALES.replace('name="second")', 'name="second", confirms="raw")')
-    catalog = CATALOG + "doubled: {type: json.JSONDataset, filepath: data/doubled.json}\n"
-    catalog = catalog.replace(
-        "raw: {type: json.JSONDataset, filepath: data/raw.json}",
-        "raw: {type: partitions.IncrementalDataset, path: data/raw, dataset: json.JSONDataset}",
-    )
-    files = {"src/shop/pipelines/sales/__init__.py": text, "conf/base/catalog.yml": catalog}
-    (sales,) = (b for b in read(make_project(files)).blueprints() if b["pipeline"] == "sales")
-    (task,) = sales["tasks"]
-    assert task["work"]["nodes"] == ["first", "second"]
-    project = make_project({**files, "conf/base/airflow.yml": "sales: {grouping: node}"})
-    (problem,) = read(project).problems
-    assert "the dataset raw" in problem and "node first" in problem and "node second" in problem
 
 
 def test_the_airflow_environment_counts_if_there_is_one(make_project: MakeProject) -> None:
@@ -281,60 +175,6 @@ def test_the_other_pipelines_are_read_when_one_is_broken(make_project: MakeProje
     assert read(project).dag_ids == ("shop.sales",)
 
 
-def homes_of(structure: Structure) -> dict[str, set[str]]:
-    return {p.name: {node.home for node in p.nodes} for p in structure.pipelines}
-
-
-@pytest.mark.parametrize(
-    ("registry", "homes"),
-    [
-        (REGISTRY, {"__default__": {"sales"}, "sales": {"sales"}}),
-        (
-            REGISTRY.replace(
-                "return", 'pipelines["sales"] = pipelines["sales"].only_nodes("first")\n    return'
-            ),
-            {"__default__": {"sales", ""}, "sales": {"sales"}},
-        ),
-        (
-            "from shop.pipelines.sales import create_pipeline\n"
-            "def register_pipelines():\n    return {'sales': create_pipeline()}\n",
-            {"sales": {"sales"}},
-        ),
-    ],
-)
-def test_what_kedro_can_load_alone(
-    make_project: MakeProject, registry: str, homes: dict[str, set[str]]
-) -> None:
-    structure = load(make_project({"src/shop/pipeline_registry.py": registry}))
-    assert homes_of(structure) == homes
-
-
-@KEDRO_LOADS_ONE_ALONE
-def test_a_folder_that_loads_only_behind_another_is_not_alone(make_project: MakeProject) -> None:
-    """`more` and `sales` import each other, which works if `more` comes first."""
-    first = "    find_pipelines(pipelines_to_find=['more'])\n    pipelines ="
-    files = {
-        "src/shop/pipelines/more/__init__.py": (
-            f"RATE = 2\nfrom shop.pipelines.sales import double as again\n{OTHER}"
-        ),
-        "src/shop/pipelines/sales/__init__.py": (f"from shop.pipelines.more import RATE\n{SALES}"),
-        "src/shop/pipeline_registry.py": REGISTRY.replace("    pipelines =", first, 1),
-    }
-    structure = load(make_project(files))
-    assert structure.problems == ()
-    assert homes_of(structure) == {"__default__": {""}, "more": {"more"}, "sales": {""}}
-
-
-@KEDRO_LOADS_ONE_ALONE
-def test_folders_that_import_slowly_are_loaded_with_the_others(make_project: MakeProject) -> None:
-    """Each would import again what they share; a reading must not take ten times as long."""
-    slow = "import time\ntime.monotonic = lambda was=time.monotonic: was() + 11\n"
-    files = {"src/shop/pipelines/more/__init__.py": slow + OTHER}
-    structure = load(make_project(files))
-    assert structure.problems == ()
-    assert homes_of(structure) == {"__default__": {""}, "more": {"more"}, "sales": {""}}
-
-
 def test_parameters_by_dotted_name_if_json_can_hold_them(make_project: MakeProject) -> None:
     parameters = """
     seed: 1
@@ -378,50 +218,3 @@ def test_functions_without_a_name_of_their_own(make_project: MakeProject) -> Non
     names = [node.name for node in structure.pipelines[1].nodes]
     assert names[0].startswith("<lambda>") and names[1].startswith("partial(power)")
     assert [node.doc for node in structure.pipelines[1].nodes] == ["", ""]
-
-
-def test_a_dataset_of_one_run_is_told_from_a_lasting_one(make_project: MakeProject) -> None:
-    catalog = CATALOG + (
-        "doubled: {type: json.JSONDataset, "
-        "filepath: 'data/${runtime_params:airflow_run,local}/doubled.json'}\n"
-    )
-    datasets = load(make_project({"conf/base/catalog.yml": catalog})).datasets
-    assert datasets["doubled"].of_one_run and not datasets["total"].of_one_run
-    assert datasets["doubled"].location == "data/<run>/doubled.json"
-
-
-def test_pipelines_made_of_others(make_project: MakeProject) -> None:
-    """A modular registry: one pipeline used twice under namespaces, and sums of pipelines."""
-    registry = """
-    from kedro.framework.project import find_pipelines
-    from kedro.pipeline import pipeline
-    def register_pipelines():
-        pipelines = find_pipelines(raise_errors=True)
-        for shop in ("north", "south"):
-            pipelines[shop] = pipeline(
-                pipelines["sales"], namespace=shop, inputs={"raw"}, parameters=set()
-            )
-        pipelines["both"] = pipelines["north"] + pipelines["south"]
-        pipelines["__default__"] = pipelines["both"] + pipelines["sales"]
-        return pipelines
-    """
-    catalog = CATALOG + '"{shop}.total": {type: json.JSONDataset, filepath: "data/{shop}.json"}\n'
-    files = {"src/shop/pipeline_registry.py": registry, "conf/base/catalog.yml": catalog}
-    structure = load(make_project(files))
-    assert structure.problems == ()
-    nodes = {p.name: [node.name for node in p.nodes] for p in structure.pipelines}
-    assert nodes["both"] == ["north.first", "south.first", "north.second", "south.second"]
-    assert sorted(nodes["__default__"]) == sorted([*nodes["both"], "first", "second"])
-    assert structure.datasets["south.total"].location == "data/south.json"
-    # Only what Kedro makes of the folder's name alone may be loaded by that name alone.
-    assert [name for name, homes in homes_of(structure).items() if homes == {name}] == ["sales"]
-
-
-@pytest.mark.parametrize("kind", ["PartitionedDataset", "IncrementalDataset"])
-def test_partitioned_datasets(make_project: MakeProject, kind: str) -> None:
-    parts = (
-        f"doubled: {{type: partitions.{kind}, path: data/parts, filename_suffix: .json, "
-        "dataset: {type: json.JSONDataset}}\n"
-    )
-    structure = load(make_project({"conf/base/catalog.yml": CATALOG + parts}))
-    assert structure.datasets["doubled"] == Dataset(f"partitions.{kind}", True, "data/parts")

@@ -213,6 +213,7 @@ def test_a_task_of_the_whole_project_loads_only_the_folder_that_has_its_nodes(
         "from shop.decorators import keep\n@keep\ndef factor():\n    return 2\n",
         "from shop.decorators import keep\ndef put(by=keep(lambda: 2)):\n    pass\n",
         "from shop.decorators import Base\nclass Factor(Base):\n    pass\n",
+        "from beside import factors\ndef use():\n    return factors\n",
     ],
 )
 def test_a_task_of_the_whole_project_imports_what_kedro_run_would(
@@ -226,6 +227,8 @@ def test_a_task_of_the_whole_project_imports_what_kedro_run_would(
             "def keep(function):\n    builtins.factor = function\n    return function\n"
             "class Base:\n    def __init_subclass__(cls):\n        keep(lambda: 2)\n"
         ),
+        "src/beside/__init__.py": "",
+        "src/beside/factors.py": "import builtins\nbuiltins.factor = lambda: 2\n",
         "src/shop/pipelines/more/__init__.py": registering + OTHER,
         "src/shop/pipelines/sales/__init__.py": SALES.replace("x * 2", "x * factor()"),
         "data/raw.json": "21",
