@@ -7,32 +7,32 @@ from kedro_astro.structure import Structure
 from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, OTHER, REGISTRY, SALES, MakeProject, load
 
 
-def homes_of(structure: Structure) -> dict[str, set[str]]:
-    return {p.name: {node.home for node in p.nodes} for p in structure.pipelines}
+def alone(structure: Structure) -> set[str]:
+    return {pipeline.name for pipeline in structure.pipelines if pipeline.alone}
 
 
 @pytest.mark.parametrize(
-    ("registry", "homes"),
+    ("registry", "expected"),
     [
-        (REGISTRY, {"__default__": {"sales"}, "sales": {"sales"}}),
+        (REGISTRY, {"sales"}),
         (
             REGISTRY.replace(
                 "return", 'pipelines["sales"] = pipelines["sales"].only_nodes("first")\n    return'
             ),
-            {"__default__": {"sales", ""}, "sales": {"sales"}},
+            {"sales"},
         ),
         (
             "from shop.pipelines.sales import create_pipeline\n"
             "def register_pipelines():\n    return {'sales': create_pipeline()}\n",
-            {"sales": {"sales"}},
+            {"sales"},
         ),
     ],
 )
 def test_what_kedro_can_load_alone(
-    make_project: MakeProject, registry: str, homes: dict[str, set[str]]
+    make_project: MakeProject, registry: str, expected: set[str]
 ) -> None:
     structure = load(make_project({"src/shop/pipeline_registry.py": registry}))
-    assert homes_of(structure) == homes
+    assert alone(structure) == expected
 
 
 @KEDRO_LOADS_ONE_ALONE
@@ -48,7 +48,7 @@ def test_a_folder_that_loads_only_behind_another_is_not_alone(make_project: Make
     }
     structure = load(make_project(files))
     assert structure.problems == ()
-    assert homes_of(structure) == {"__default__": {""}, "more": {"more"}, "sales": {""}}
+    assert alone(structure) == {"more"}
 
 
 @KEDRO_LOADS_ONE_ALONE
@@ -58,7 +58,7 @@ def test_folders_that_import_slowly_are_loaded_with_the_others(make_project: Mak
     files = {"src/shop/pipelines/more/__init__.py": slow + OTHER}
     structure = load(make_project(files))
     assert structure.problems == ()
-    assert homes_of(structure) == {"__default__": {""}, "more": {"more"}, "sales": {""}}
+    assert alone(structure) == {"more"}
 
 
 def test_pipelines_made_of_others(make_project: MakeProject) -> None:
@@ -85,4 +85,4 @@ def test_pipelines_made_of_others(make_project: MakeProject) -> None:
     assert sorted(nodes["__default__"]) == sorted([*nodes["both"], "first", "second"])
     assert structure.datasets["south.total"].location == "data/south.json"
     # Only what Kedro makes of the folder's name alone may be loaded by that name alone.
-    assert [name for name, homes in homes_of(structure).items() if homes == {name}] == ["sales"]
+    assert alone(structure) == {"sales"}

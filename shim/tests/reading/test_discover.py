@@ -16,8 +16,8 @@ def test_pipelines_nodes_and_datasets(make_project: MakeProject) -> None:
     assert (structure.package_name, structure.project_name) == ("shop", "Shop")
     assert [pipeline.name for pipeline in structure.pipelines] == ["__default__", "sales"]
     assert structure.pipelines[1].nodes == (
-        Node("first", ("raw",), ("doubled",), home="sales"),
-        Node("second", ("doubled",), ("total",), home="sales"),
+        Node("first", ("raw",), ("doubled",)),
+        Node("second", ("doubled",), ("total",)),
     )
     assert structure.datasets == {
         "raw": Dataset("json.JSONDataset", True, "data/raw.json"),

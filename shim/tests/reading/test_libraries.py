@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from kedro_astro.reading.libraries import KEDRO, harmless, imported, installed
+from kedro_astro.reading.libraries import KEDRO, imported, installed
 from projects import CATALOG, SALES, MakeProject, load
 
 
@@ -80,21 +80,3 @@ def test_a_wrapped_dataset_without_a_type_is_no_problem(make_project: MakeProjec
     structure = load(make_project({"conf/base/catalog.yml": catalog}))
     where = "kedro_datasets.partitions.partitioned_dataset"
     assert f"{where}:PartitionedDataset" in structure.libraries
-
-
-@pytest.mark.parametrize(
-    ("name", "source", "expected"),
-    [
-        ("nodes.py", "import json\nLIMIT = 3\ndef f(x=LIMIT):\n    return json.dumps(x)\n", True),
-        ("nodes.py", "import logging\nlog = logging.getLogger(__name__)\n", True),
-        ("nodes.py", "from __future__ import annotations\nfrom . import a\n'text'\n", True),
-        ("nodes.py", "import hvplot.pandas\n", False),
-        ("nodes.py", "import pandas as pd\npd.options.mode.copy_on_write = True\n", False),
-        ("nodes.py", "import os\nos.environ['A'] = 'b'\n", False),
-        ("nodes.py", "if 1:\n    x = 3\n", False),
-        ("compiled.so", "\0", False),
-    ],
-)
-def test_what_nobody_could_tell(tmp_path: Path, name: str, source: str, expected: bool) -> None:
-    (tmp_path / name).write_text(source)
-    assert harmless(tmp_path / name) is expected

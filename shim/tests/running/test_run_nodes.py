@@ -48,7 +48,7 @@ HOOKS = (Tell(),)
 
 
 def run(project: Path, **given: Any) -> subprocess.CompletedProcess[str]:
-    given = {"nodes": ["first", "second"], "load": "sales", **given}
+    given = {"nodes": ["first", "second"], "alone": True, **given}
     given = {"pipeline": "sales", "run_id": "2026-01-01T00.00.00.000Z", **given}
     given["project"] = str(project)
     return subprocess.run(
@@ -70,9 +70,9 @@ def project(make_project: MakeProject) -> Path:
     return make_project({"data/raw.json": "21"})
 
 
-@pytest.mark.parametrize("load", ["sales", ""])
-def test_nodes_run_and_save_under_the_version(project: Path, load: str) -> None:
-    done = run(project, load=load)
+@pytest.mark.parametrize("alone", [True, False])
+def test_nodes_run_and_save_under_the_version(project: Path, alone: bool) -> None:
+    done = run(project, alone=alone)
     assert done.returncode == 0, done.stderr
     assert total(project) == 84
 
@@ -140,7 +140,7 @@ def test_the_projects_session_store_keeps_the_session(make_project: MakeProject)
 def test_a_pipeline_that_is_no_folder(make_project: MakeProject) -> None:
     registry = REGISTRY.replace("return", 'pipelines["all of it"] = pipelines["sales"]\n    return')
     project = make_project({"src/shop/pipeline_registry.py": registry, "data/raw.json": "21"})
-    assert run(project, pipeline="all of it", load="").returncode == 0
+    assert run(project, pipeline="all of it", alone=False).returncode == 0
     assert total(project) == 84
 
 
@@ -155,7 +155,7 @@ def test_a_config_loader_of_the_projects_own(make_project: MakeProject) -> None:
     CONFIG_LOADER_CLASS = Loader
     """
     project = make_project({"src/shop/settings.py": loader, "data/raw.json": "21"})
-    done = run(project, pipeline="__default__", load="")
+    done = run(project, pipeline="__default__", alone=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -181,62 +181,20 @@ def test_an_entry_that_the_nodes_do_not_use_is_not_touched(make_project: MakePro
     assert total(project) == 84
 
 
-@KEDRO_LOADS_ONE_ALONE
-def test_a_task_of_the_whole_project_loads_only_the_folder_that_has_its_nodes(
-    make_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """If nobody could tell. The hooks hear of the pipeline that runs, not of the folder."""
-    hooks = HOOKS.replace('",".join(run_params["node_names"])', 'str(run_params["pipeline_names"])')
-    more = tmp_path / "shop/src/shop/pipelines/more/__init__.py"
-    files = {
-        str(more): OTHER,
-        "src/shop/settings.py": hooks,
-        "data/raw.json": "21",
-    }
-    project = make_project(files)
-    blueprints = {blueprint["pipeline"]: blueprint for blueprint in read(project).blueprints()}
-    loads = {task["task_id"]: task["work"]["load"] for task in blueprints["__default__"]["tasks"]}
-    assert loads == {"first__second": "sales", "one__two": "more"}
-    more.write_text("raise ImportError")
-    monkeypatch.setenv("TOLD", str(tmp_path / "told"))
-    done = run(project, pipeline="__default__")
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "told").read_text().splitlines()[0] == "before ['__default__']"
-
-
-@pytest.mark.parametrize(
-    "registering",
-    [
-        "import builtins\nbuiltins.factor = lambda: 2\n",
-        "from shop.factors import *\n",
-        "import shop.factors\n",
-        "from shop.decorators import keep\n@keep\ndef factor():\n    return 2\n",
-        "from shop.decorators import keep\ndef put(by=keep(lambda: 2)):\n    pass\n",
-        "from shop.decorators import Base\nclass Factor(Base):\n    pass\n",
-        "from beside import factors\ndef use():\n    return factors\n",
-    ],
-)
 def test_a_task_of_the_whole_project_imports_what_kedro_run_would(
-    make_project: MakeProject, registering: str
+    make_project: MakeProject,
 ) -> None:
     """What another folder does when it is imported, as registering a pandas accessor, is done."""
     files = {
-        "src/shop/factors.py": "import builtins\nbuiltins.factor = lambda: 2\n",
-        "src/shop/decorators.py": (
-            "import builtins\n"
-            "def keep(function):\n    builtins.factor = function\n    return function\n"
-            "class Base:\n    def __init_subclass__(cls):\n        keep(lambda: 2)\n"
+        "src/shop/pipelines/more/__init__.py": (
+            f"import builtins\nbuiltins.factor = lambda: 2\n{OTHER}"
         ),
-        "src/beside/__init__.py": "",
-        "src/beside/factors.py": "import builtins\nbuiltins.factor = lambda: 2\n",
-        "src/shop/pipelines/more/__init__.py": registering + OTHER,
         "src/shop/pipelines/sales/__init__.py": SALES.replace("x * 2", "x * factor()"),
         "data/raw.json": "21",
     }
     project = make_project(files)
     blueprints = {blueprint["pipeline"]: blueprint for blueprint in read(project).blueprints()}
-    task, _ = blueprints["__default__"]["tasks"]
-    done = run(project, pipeline="__default__", load=task["work"]["load"])
+    done = run(project, pipeline="__default__", alone=blueprints["__default__"]["alone"])
     assert done.returncode == 0, done.stderr
     assert total(project) == 84
 
@@ -268,8 +226,8 @@ def test_a_task_of_nodes_from_two_folders_has_them_from_the_registry(
     project = make_project(files)
     (mixed,) = (b for b in read(project).blueprints() if b["pipeline"] == "mixed")
     (task,) = mixed["tasks"]
-    assert task["work"]["nodes"] == ["first", "two"] and task["work"]["load"] == ""
-    done = run(project, pipeline="mixed", nodes=["first", "two"], load="")
+    assert task["work"]["nodes"] == ["first", "two"] and not mixed["alone"]
+    done = run(project, pipeline="mixed", nodes=["first", "two"], alone=False)
     assert done.returncode == 0, done.stderr
     assert total(project) == 84
 

@@ -57,7 +57,6 @@ class Node:
         tags: sorted.
         doc: the docstring of its function, or empty.
         confirms: names of datasets.
-        home: the pipeline that Kedro can load instead, by itself and for it; or empty.
     """
 
     name: str
@@ -66,7 +65,6 @@ class Node:
     namespace: str | None = None
     tags: tuple[str, ...] = ()
     doc: str = ""
-    home: str = ""
     confirms: tuple[str, ...] = ()
 
     @property
@@ -84,11 +82,13 @@ class Pipeline:
         name: the name it is registered under.
         nodes: in Kedro's topological order.
         doc: the docstring of the package it comes from, or empty.
+        alone: whether Kedro makes the same of it when it loads the folder of that name alone.
     """
 
     name: str
     nodes: tuple[Node, ...]
     doc: str = ""
+    alone: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from kedro_astro.project import CHECKSUMS, PYTHON, SHIM, cache_folder, kedro_env
 if TYPE_CHECKING:
     from kedro_astro.structure import Structure
 
-FORMAT = 9
+FORMAT = 10
 """Version of the file; a manifest of another format is read as if it were not there."""
 
 COMPILED = "KEDRO_ASTRO_MANIFEST"

@@ -12,8 +12,6 @@ Work = dict[str, Any]
 
 - `nodes`: their names, in order.
 - `hooks`: those of Kedro's pipeline hooks that it fires.
-- `load`: a pipeline that Kedro can load by itself and that has the nodes; empty if the registry
-  has to be loaded as it is written.
 - `producers`: by versioned input that another task of the DAG saves, that task's id.
 - `saves`: by output, its location (or None) and whether it is versioned.
 """
@@ -22,6 +20,7 @@ Blueprint = dict[str, Any]
 """One DAG, as JSON.
 
 - `dag_id`, `pipeline`: its id, and the name of the pipeline.
+- `alone`: whether Kedro can load that pipeline by itself.
 - `package`: the project's Python package.
 - `source`: the folder of the project's packages, relative to the project.
 - `label`, `doc`: what the UI shows.

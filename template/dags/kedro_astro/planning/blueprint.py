@@ -58,6 +58,7 @@ def _dag(plan: Plan, structure: Structure) -> Blueprint:
     return {
         "dag_id": plan.dag_id,
         "pipeline": pipeline.name,
+        "alone": pipeline.alone,
         "package": structure.package_name,
         "source": structure.sources[0],
         "label": plan.dag_id if allowed else pipeline.name,
@@ -74,13 +75,11 @@ def _dag(plan: Plan, structure: Structure) -> Blueprint:
 
 def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any]) -> Blueprint:
     """Return an entry of a blueprint's `tasks`."""
-    pipeline, datasets = plan.pipeline, structure.datasets
+    datasets = structure.datasets
     saved_by = {untranscoded(name): other.task_id for other in plan.tasks for name in other.outputs}
     versioned = [n for n in task.inputs if datasets[n].versioned and untranscoded(n) in saved_by]
     lasting = {untranscoded(name) for name in task.outputs if not datasets[name].of_one_run}
     hooks = PIPELINE_HOOKS if plan.settings.pipeline_hooks == "task" else (task.hook,)
-    # One folder's, or the registry's: what two folders hold besides may not go together.
-    homes = {node.home for node in task.nodes or pipeline.nodes}
     return {
         "task_id": task.task_id,
         "label": display_name(task),
@@ -92,7 +91,6 @@ def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any
         "work": {
             "nodes": [node.name for node in task.nodes],
             "hooks": [name for name in hooks if name],
-            "load": homes.pop() if len(homes) == 1 else "",
             "producers": {name: saved_by[untranscoded(name)] for name in versioned},
             "saves": {n: (datasets[n].location, datasets[n].versioned) for n in task.outputs},
         },

@@ -43,29 +43,6 @@ def imported(source: str | bytes) -> set[str]:
     return names
 
 
-def harmless(file: Path) -> bool:
-    """Whether nobody could tell that a module was not imported: it is Python, and all it does is to
-    define functions and constants, and to import what it uses.
-
-    A call may register something, and so may a decorator, a class, or an import that looks unused.
-    """
-    tree = ast.parse(file.read_bytes() if file.suffix == ".py" else "import compiled")
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return all(_harmless(statement, used) for statement in tree.body)
-
-
-def _harmless(statement: ast.stmt, used: Collection[str]) -> bool:
-    match statement:
-        case ast.ImportFrom(level=1 | 2) | ast.ImportFrom("__future__") | ast.Expr(ast.Constant()):
-            return True
-        case ast.Import(names) | ast.ImportFrom(names=names):
-            return all((name.asname or name.name).partition(".")[0] in used for name in names)
-        case ast.FunctionDef(decorator_list=[], args=part) | ast.Assign([ast.Name()], part):
-            calls = [ast.unparse(node) for node in ast.walk(part) if isinstance(node, ast.Call)]
-            return all(call.endswith("getLogger(__name__)") for call in calls)
-    return False
-
-
 def installed(names: Iterable[str]) -> list[str]:
     """Return those modules, or `module:attribute`, that were installed from elsewhere, sorted.
 

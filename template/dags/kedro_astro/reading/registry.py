@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro_astro.reading.diagnose import describe, describe_skipped
-from kedro_astro.reading.libraries import harmless, own
+from kedro_astro.reading.libraries import own
 from kedro_astro.structure import Node, Pipeline
 
 
@@ -25,7 +25,6 @@ def registered(project: Path, package: str, source: Path) -> tuple[list[Pipeline
     from kedro.framework import project as kedro_project
 
     registry = kedro_project.pipelines
-    always = {*sys.modules, f"{package}.pipeline_registry"}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -38,22 +37,14 @@ def registered(project: Path, package: str, source: Path) -> tuple[list[Pipeline
     if skipped:
         # Kedro went on without the broken folder: the whole is silently a part.
         found.pop("__default__", None)
-    files = own(source, always).values()
     folders = _by_themselves(package, source)
     if broken:
         found = {**folders, **found}
-    nodes_of = {name: set(map(_whose, pipeline.nodes)) for name, pipeline in folders.items()}
-    homes: dict[Any, str] = {}
-    if all(map(harmless, files)):
-        # The smallest that has a node comes last.
-        for name in sorted(folders, key=lambda name: (len(nodes_of[name]), name), reverse=True):
-            homes |= dict.fromkeys(nodes_of[name], name)
     made = []
     for name, pipeline in sorted(found.items()):
-        alone = nodes_of.get(name) == set(map(_whose, pipeline.nodes))
-        nodes = [_node(n, name if alone else homes.get(_whose(n), "")) for n in pipeline.nodes]
+        alone = name in folders and _whose(folders[name]) == _whose(pipeline)
         doc = _doc(sys.modules.get(f"{package}.pipelines.{name}"))
-        made.append(Pipeline(name, tuple(nodes), doc))
+        made.append(Pipeline(name, tuple(map(_node, pipeline.nodes)), doc, alone))
     return made, broken
 
 
@@ -86,14 +77,13 @@ def _by_themselves(package: str, source: Path) -> dict[str, Any]:
     return found
 
 
-def _whose(node: Any) -> Any:
-    """Return a node, and whose function it has: to Kedro that is no part of what a node is."""
-    return node, str(node), getattr(node.func, "__module__", "")
+def _whose(pipeline: Any) -> set[Any]:
+    """Return nodes, and whose functions they have: to Kedro that is no part of what a node is."""
+    return {(node, str(node), getattr(node.func, "__module__", "")) for node in pipeline.nodes}
 
 
-def _node(node: Any, home: str) -> Node:
+def _node(node: Any) -> Node:
     return Node(
-        home=home,
         name=node.name,
         inputs=tuple(node.inputs),
         outputs=tuple(node.outputs),

@@ -39,15 +39,8 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
 
     project = Path(wanted.project)
     bootstrap_project(project)
-    # By itself a session has Kedro import the folder that is called like the pipeline and nothing
-    # else. Where that is not the pipeline that the registry makes, one that has the same nodes
-    # takes its name, or the registry is loaded as it is written.
-    if wanted.load != wanted.pipeline:
-        # Kedro then imports one pipeline's folder at the next look. Before 1.5 it imports all.
-        if wanted.load and hasattr(pipelines, "set_requested"):
-            pipelines.set_requested([wanted.load])
-        if wanted.load:
-            pipelines[wanted.pipeline] = pipelines[wanted.load]
+    if not wanted.alone:
+        # Kedro would import the folder that is called like the pipeline and nothing else.
         pipelines.set_requested = lambda pipeline_names: None  # type: ignore[method-assign]
     # `create` would make the version, and ask git for the commit.
     session = KedroSession(wanted.run_id, project_path=project, save_on_close=True)

@@ -15,8 +15,7 @@ class Session:
     Attributes:
         project: the folder that holds `pyproject.toml`.
         pipeline: the registered pipeline that the nodes are of.
-        load: a pipeline that Kedro can load by itself and that has the nodes; empty if the registry
-            has to be loaded as it is written.
+        alone: whether Kedro can load that pipeline by itself.
         nodes: names of the nodes to run; if there are none, the hooks are fired for the whole
             pipeline and nothing is run.
         run_id: the version that versioned datasets are saved under.
@@ -27,7 +26,7 @@ class Session:
 
     project: str
     pipeline: str
-    load: str
+    alone: bool
     nodes: Sequence[str]
     run_id: str
     hooks: Sequence[str] = PIPELINE_HOOKS
