@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kedro_astro.airflow.manifest import read
 from kedro_astro.structure import Dataset, Node
-from projects import KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, MakeProject, load
+from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, MakeProject, load
 
 
 def test_pipelines_nodes_and_datasets(make_project: MakeProject) -> None:
@@ -218,3 +218,28 @@ def test_functions_without_a_name_of_their_own(make_project: MakeProject) -> Non
     names = [node.name for node in structure.pipelines[1].nodes]
     assert names[0].startswith("<lambda>") and names[1].startswith("partial(power)")
     assert [node.doc for node in structure.pipelines[1].nodes] == ["", ""]
+
+
+def test_pipelines_made_of_others(make_project: MakeProject) -> None:
+    """A modular registry: one pipeline used twice under namespaces, and sums of pipelines."""
+    registry = """
+    from kedro.framework.project import find_pipelines
+    from kedro.pipeline import pipeline
+    def register_pipelines():
+        pipelines = find_pipelines(raise_errors=True)
+        for shop in ("north", "south"):
+            pipelines[shop] = pipeline(
+                pipelines["sales"], namespace=shop, inputs={"raw"}, parameters=set()
+            )
+        pipelines["both"] = pipelines["north"] + pipelines["south"]
+        pipelines["__default__"] = pipelines["both"] + pipelines["sales"]
+        return pipelines
+    """
+    catalog = CATALOG + '"{shop}.total": {type: json.JSONDataset, filepath: "data/{shop}.json"}\n'
+    files = {"src/shop/pipeline_registry.py": registry, "conf/base/catalog.yml": catalog}
+    structure = load(make_project(files))
+    assert structure.problems == ()
+    nodes = {p.name: [node.name for node in p.nodes] for p in structure.pipelines}
+    assert nodes["both"] == ["north.first", "south.first", "north.second", "south.second"]
+    assert sorted(nodes["__default__"]) == sorted([*nodes["both"], "first", "second"])
+    assert structure.datasets["south.total"].location == "data/south.json"

@@ -48,7 +48,7 @@ HOOKS = (Tell(),)
 
 
 def run(project: Path, **given: Any) -> subprocess.CompletedProcess[str]:
-    given = {"nodes": ["first", "second"], "alone": True, **given}
+    given = {"nodes": ["first", "second"], **given}
     given = {"pipeline": "sales", "run_id": "2026-01-01T00.00.00.000Z", **given}
     given["project"] = str(project)
     return subprocess.run(
@@ -70,9 +70,8 @@ def project(make_project: MakeProject) -> Path:
     return make_project({"data/raw.json": "21"})
 
 
-@pytest.mark.parametrize("alone", [True, False])
-def test_nodes_run_and_save_under_the_version(project: Path, alone: bool) -> None:
-    done = run(project, alone=alone)
+def test_nodes_run_and_save_under_the_version(project: Path) -> None:
+    done = run(project)
     assert done.returncode == 0, done.stderr
     assert total(project) == 84
 
@@ -140,7 +139,7 @@ def test_the_projects_session_store_keeps_the_session(make_project: MakeProject)
 def test_a_pipeline_that_is_no_folder(make_project: MakeProject) -> None:
     registry = REGISTRY.replace("return", 'pipelines["all of it"] = pipelines["sales"]\n    return')
     project = make_project({"src/shop/pipeline_registry.py": registry, "data/raw.json": "21"})
-    assert run(project, pipeline="all of it", alone=False).returncode == 0
+    assert run(project, pipeline="all of it").returncode == 0
     assert total(project) == 84
 
 
@@ -155,7 +154,7 @@ def test_a_config_loader_of_the_projects_own(make_project: MakeProject) -> None:
     CONFIG_LOADER_CLASS = Loader
     """
     project = make_project({"src/shop/settings.py": loader, "data/raw.json": "21"})
-    done = run(project, pipeline="__default__", alone=False)
+    done = run(project, pipeline="__default__")
     assert done.returncode == 0, done.stderr
 
 
@@ -193,10 +192,26 @@ def test_a_task_of_the_whole_project_imports_what_kedro_run_would(
         "data/raw.json": "21",
     }
     project = make_project(files)
-    blueprints = {blueprint["pipeline"]: blueprint for blueprint in read(project).blueprints()}
-    done = run(project, pipeline="__default__", alone=blueprints["__default__"]["alone"])
+    done = run(project, pipeline="__default__")
     assert done.returncode == 0, done.stderr
     assert total(project) == 84
+
+
+def test_a_folder_that_loads_only_behind_another(make_project: MakeProject) -> None:
+    """`more` and `sales` import each other, which works if `more` comes first."""
+    first = "    find_pipelines(pipelines_to_find=['more'])\n    pipelines ="
+    files = {
+        "src/shop/pipelines/more/__init__.py": (
+            f"RATE = 2\nfrom shop.pipelines.sales import double as again\n{OTHER}"
+        ),
+        "src/shop/pipelines/sales/__init__.py": f"from shop.pipelines.more import RATE\n{SALES}",
+        "src/shop/pipeline_registry.py": REGISTRY.replace("    pipelines =", first, 1),
+        "data/raw.json": "21",
+    }
+    project = make_project(files)
+    done = run(project)
+    assert done.returncode == 0, done.stderr
+    assert "sales" not in done.stderr and total(project) == 84
 
 
 MIXED = """
@@ -226,8 +241,8 @@ def test_a_task_of_nodes_from_two_folders_has_them_from_the_registry(
     project = make_project(files)
     (mixed,) = (b for b in read(project).blueprints() if b["pipeline"] == "mixed")
     (task,) = mixed["tasks"]
-    assert task["work"]["nodes"] == ["first", "two"] and not mixed["alone"]
-    done = run(project, pipeline="mixed", nodes=["first", "two"], alone=False)
+    assert task["work"]["nodes"] == ["first", "two"]
+    done = run(project, pipeline="mixed", nodes=["first", "two"])
     assert done.returncode == 0, done.stderr
     assert total(project) == 84
 

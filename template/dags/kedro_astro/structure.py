@@ -82,13 +82,11 @@ class Pipeline:
         name: the name it is registered under.
         nodes: in Kedro's topological order.
         doc: the docstring of the package it comes from, or empty.
-        alone: whether Kedro makes the same of it when it loads the folder of that name alone.
     """
 
     name: str
     nodes: tuple[Node, ...]
     doc: str = ""
-    alone: bool = False
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,6 @@ class KedroOperator(BaseOperator):
         session = Session(
             project=self.project,
             pipeline=self.blueprint["pipeline"],
-            alone=self.blueprint["alone"],
             nodes=self.work["nodes"],
             run_id=version,
             hooks=self.work["hooks"],

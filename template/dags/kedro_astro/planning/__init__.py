@@ -20,7 +20,6 @@ Blueprint = dict[str, Any]
 """One DAG, as JSON.
 
 - `dag_id`, `pipeline`: its id, and the name of the pipeline.
-- `alone`: whether Kedro can load that pipeline by itself.
 - `package`: the project's Python package.
 - `source`: the folder of the project's packages, relative to the project.
 - `label`, `doc`: what the UI shows.

@@ -58,7 +58,6 @@ def _dag(plan: Plan, structure: Structure) -> Blueprint:
     return {
         "dag_id": plan.dag_id,
         "pipeline": pipeline.name,
-        "alone": pipeline.alone,
         "package": structure.package_name,
         "source": structure.sources[0],
         "label": plan.dag_id if allowed else pipeline.name,

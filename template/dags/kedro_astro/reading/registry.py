@@ -1,17 +1,15 @@
-"""The project's registered pipelines, and which of them Kedro can load by themselves."""
+"""The project's registered pipelines."""
 
 import importlib
 import inspect
 import pkgutil
 import sys
-import time
 import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from kedro_astro.reading.diagnose import describe, describe_skipped
-from kedro_astro.reading.libraries import own
 from kedro_astro.structure import Node, Pipeline
 
 
@@ -37,49 +35,29 @@ def registered(project: Path, package: str, source: Path) -> tuple[list[Pipeline
     if skipped:
         # Kedro went on without the broken folder: the whole is silently a part.
         found.pop("__default__", None)
-    folders = _by_themselves(package, source)
     if broken:
-        found = {**folders, **found}
+        found = {**_by_themselves(package), **found}
     made = []
     for name, pipeline in sorted(found.items()):
-        alone = name in folders and _whose(folders[name]) == _whose(pipeline)
         doc = _doc(sys.modules.get(f"{package}.pipelines.{name}"))
-        made.append(Pipeline(name, tuple(map(_node, pipeline.nodes)), doc, alone))
+        made.append(Pipeline(name, tuple(map(_node, pipeline.nodes)), doc))
     return made, broken
 
 
-def _by_themselves(package: str, source: Path) -> dict[str, Any]:
-    """Return the pipelines as Kedro loads each when it is asked for nothing else, in a process that
-    has imported nothing of the project: by the name of its folder below `pipelines/`."""
+def _by_themselves(package: str) -> dict[str, Any]:
+    """Return the pipelines that Kedro loads when it is asked for one folder below `pipelines/`."""
     from kedro.framework.project import pipelines
 
-    # Kedro 1.4 cannot be asked: it loads the whole registry, here and in each task.
-    request = getattr(pipelines, "set_requested", lambda pipeline_names: None)
+    found = {}
     paths = [f"{path}/pipelines" for path in importlib.import_module(package).__path__]
-    names = [folder.name for folder in pkgutil.iter_modules(paths) if folder.ispkg]
-    loaded = {name: sys.modules.pop(name) for name in own(source)}
-    others, found = {*sys.modules}, {}
-    # Each imports anew what is yours. What is not reached in time is loaded with the others.
-    end = time.monotonic() + 10
-    for name in sorted(names):
-        if time.monotonic() > end:
-            break
+    for folder in pkgutil.iter_modules(paths):
         # Why one cannot be loaded is known already: reading all has failed with the same error.
         with suppress(Exception, SystemExit), warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
-            request([name])
-            if pipelines[name] is not None:
-                found[name] = pipelines[name]
-        for module in own(source, others):
-            del sys.modules[module]
-    request(None)
-    sys.modules.update(loaded)
+            # Kedro 1.4 cannot be asked for one.
+            pipelines.set_requested([folder.name])
+            found[folder.name] = pipelines[folder.name]
     return found
-
-
-def _whose(pipeline: Any) -> set[Any]:
-    """Return nodes, and whose functions they have: to Kedro that is no part of what a node is."""
-    return {(node, str(node), getattr(node.func, "__module__", "")) for node in pipeline.nodes}
 
 
 def _node(node: Any) -> Node:

@@ -2,8 +2,10 @@
 
 import os
 import re
+import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro_astro.project import kedro_env, prepare_kedro
+from kedro_astro.reading.libraries import own
 from kedro_astro.running.protocol import Speaker
 from kedro_astro.running.session import Session
 from kedro_astro.structure import PIPELINE_HOOKS
@@ -38,9 +41,7 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
             return {}
 
     project = Path(wanted.project)
-    bootstrap_project(project)
-    if not wanted.alone:
-        # Kedro would import the folder that is called like the pipeline and nothing else.
+    if not _alone(wanted, pipelines, bootstrap_project(project).source_dir):
         pipelines.set_requested = lambda pipeline_names: None  # type: ignore[method-assign]
     # `create` would make the version, and ask git for the commit.
     session = KedroSession(wanted.run_id, project_path=project, save_on_close=True)
@@ -63,6 +64,24 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
             runner=SequentialRunner() if wanted.nodes else NoRunner(),
             load_versions=dict(wanted.load_versions),
         )
+
+
+def _alone(wanted: Session, pipelines: Any, source: Path) -> bool:
+    """Whether Kedro finds the nodes as `kedro run --pipeline` looks for them: it then imports the
+    folder that is called like the pipeline and no other. Before 1.5 it imports all.
+
+    If not, as for a pipeline that is no folder, it has forgotten what it imported.
+    """
+    request = getattr(pipelines, "set_requested", lambda pipeline_names: None)
+    request([wanted.pipeline])
+    with suppress(Exception, SystemExit), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="kedro.framework.project")
+        if {node.name for node in pipelines[wanted.pipeline].nodes}.issuperset(wanted.nodes):
+            return True
+    for name in own(source):
+        del sys.modules[name]
+    request(None)
+    return False
 
 
 def _hooks(mask: Callable[[str], None]) -> object:

@@ -15,7 +15,6 @@ class Session:
     Attributes:
         project: the folder that holds `pyproject.toml`.
         pipeline: the registered pipeline that the nodes are of.
-        alone: whether Kedro can load that pipeline by itself.
         nodes: names of the nodes to run; if there are none, the hooks are fired for the whole
             pipeline and nothing is run.
         run_id: the version that versioned datasets are saved under.
@@ -26,7 +25,6 @@ class Session:
 
     project: str
     pipeline: str
-    alone: bool
     nodes: Sequence[str]
     run_id: str
     hooks: Sequence[str] = PIPELINE_HOOKS
