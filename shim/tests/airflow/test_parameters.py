@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kedro_astro.reading.parameters import for_form
 from kedro_astro.structure import leaves, nested
 from parsing import parse
-from projects import MakeProject, load
+from projects import CATALOG, MakeProject, load
 
 WEIRD = """
 depth: .nan
@@ -119,3 +119,35 @@ def shop(make_project: MakeProject, **files: str) -> Path:
             **files,
         }
     )
+
+
+def test_what_only_a_run_can_know(make_project: MakeProject) -> None:
+    """`kedro run` needs it for every pipeline, as Kedro resolves all of the catalog."""
+    catalog = CATALOG.replace("data/raw.json", "'data/${runtime_params:day}.json'")
+    catalog += "more: {type: json.JSONDataset, filepath: '${runtime_params:where.now}/x.json'}\n"
+    files = {"conf/base/catalog.yml": catalog, "data/monday.json": "1"}
+    project = shop(make_project, **files)
+    structure = load(project)
+    assert structure.problems == ()
+    assert structure.run_parameters == ("day", "where.now")
+    assert structure.datasets["raw"].location == "data/<day>.json"
+    assert structure.parameters == {"size": 3, "model.depth": 1}
+
+    said = EXECUTE.replace('{"size": 3', '{**dag.params, "size": 3')
+    message = parse(project, said.replace("{given}", "{}"))
+    assert message.startswith("AirflowFailException: The project's configuration takes day from")
+    assert "put `day` under `params` in airflow.yml" in message
+    both = {"day": "monday", "where.now": "here"}
+    assert parse(project, said.replace("{given}", json.dumps(both))) == ""
+    (total,) = (project / "data/total.json").glob("*/*.json")
+    assert total.read_text() == "1"
+
+
+def test_what_airflow_yml_says_for_every_run(make_project: MakeProject) -> None:
+    catalog = CATALOG.replace("data/raw.json", "'data/${runtime_params:day}.json'")
+    yml = "default: {params: {day: monday}}\n"
+    files = {"conf/base/catalog.yml": catalog, "data/monday.json": "1"}
+    project = shop(make_project, **files, **{"conf/base/airflow.yml": yml})
+    assert parse(project, "print(json.dumps(dict(found['shop.sales'].params)))")["day"] == "monday"
+    said = EXECUTE.replace('{"size": 3', '{**dag.params, "size": 3')
+    assert parse(project, said.replace("{given}", "{}")) == ""

@@ -48,7 +48,7 @@ def nothing_is_rich(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Monkey
 def session(make_project: MakeProject, body: str = "pass", **files: str) -> Session:
     pipeline = {"src/shop/pipelines/sales/__init__.py": NODE.format(body.strip())}
     project = make_project({**pipeline, "data/raw.json": "21", **files})
-    return Session(str(project), "sales", "sales", ["first"], "2026-01-01T00.00.00.000Z")
+    return Session(str(project), "sales", ["first"], "2026-01-01T00.00.00.000Z")
 
 
 def heard(wanted: Session, python: str, caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
@@ -181,7 +181,7 @@ def test_lines_below_a_loggers_level_stay_away(caplog: pytest.LogCaptureFixture)
 
 
 def test_a_session_is_the_same_after_its_journey() -> None:
-    wanted = Session("/shop", "sales", "", ["first"], "v", [], {"total": "w"}, {"size": {"by": 3}})
+    wanted = Session("/shop", "sales", ["first"], "v", [], {"total": "w"}, {"size": {"by": 3}})
     assert Session.from_json(wanted.to_json()) == wanted
     assert "\n" not in wanted.to_json()
 

@@ -45,7 +45,7 @@ def session(make_project: MakeProject, body: str, **files: str) -> Session:
     """Make a project whose one node does what `body` says, and the session that runs it."""
     pipeline = {"src/shop/pipelines/sales/__init__.py": NODE.format(body.strip())}
     project = make_project({**pipeline, "data/raw.json": "21", **files})
-    return Session(str(project), "sales", "sales", ("first",), "2026-01-01T00.00.00.000Z")
+    return Session(str(project), "sales", ("first",), "2026-01-01T00.00.00.000Z")
 
 
 def total(wanted: Session) -> object:

@@ -1,6 +1,7 @@
 """Where things are in a project, and the environment its processes run with. No Kedro here."""
 
 import os
+import sys
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -95,6 +96,12 @@ def prepare_kedro() -> None:
     warnings.filterwarnings("ignore", r"register_new_resolver\(\) is deprecated")
     os.environ["KEDRO_LOGGING_CONFIG"] = str(SHIM / "running" / "logging.yml")
     os.environ["KEDRO_DISABLE_TELEMETRY"] = "1"
+
+
+def own_modules(source: Path) -> dict[str, Path]:
+    """Return the modules below a folder that are imported, and their files."""
+    files = {name: str(getattr(m, "__file__", "")) for name, m in [*sys.modules.items()]}
+    return {name: Path(file) for name, file in files.items() if file.startswith(f"{source}/")}
 
 
 def relative(path: Path, project: Path) -> str:

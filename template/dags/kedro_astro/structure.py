@@ -31,6 +31,7 @@ class Dataset:
         location: path or URL without credentials, None for what has no `filepath`.
         versioned: whether each save makes a new Kedro version.
         problem: why Kedro could not make it, and what to do; empty if it could.
+        given: whether a hook of the project puts it into the catalog of each session.
     """
 
     type: str
@@ -38,6 +39,7 @@ class Dataset:
     location: str | None = None
     versioned: bool = False
     problem: str = ""
+    given: bool = False
 
     @property
     def of_one_run(self) -> bool:
@@ -102,6 +104,9 @@ class Structure:
         parameters: value by dotted name (`model.depth`), JSON values only; what JSON cannot hold is
             not in it.
         no_credentials: by catalog entry, the credentials that it names and the environment lacks.
+        run_parameters: dotted names of what the configuration takes from a run's parameters and has
+            no default for. The structure has `<name>` in the place of each.
+        hooks: why the project's hooks could not be asked for the catalog; empty if they could.
         left_out: why a trigger form cannot hold a parameter, by its dotted name.
         libraries: third-party modules that tasks import, or `module:attribute`, sorted.
         settings: what `airflow.yml` says, as it is written: JSON data, and in the manifest what it
@@ -118,6 +123,8 @@ class Structure:
     datasets: Mapping[str, Dataset]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    run_parameters: tuple[str, ...] = ()
+    hooks: str = ""
     no_credentials: Mapping[str, str] = field(default_factory=dict)
     libraries: tuple[str, ...] = ()
     settings: Any = None

@@ -82,7 +82,8 @@ class KedroOperator(BaseOperator):
 
         Raises:
             AirflowFailException: if a parameter is none of the DAG's. Airflow lets whoever starts a
-                run give any name, and a misspelt one would change nothing.
+                run give any name, and a misspelt one would change nothing. And if one has no value
+                that only the run could know.
         """
         form = context["dag"].params
         templates, parameters = self.blueprint["templates"], self.blueprint["parameters"]
@@ -92,6 +93,8 @@ class KedroOperator(BaseOperator):
                 raise _unknown(name, form)
             if name in templates and value == templates[name]:
                 value = self._rendered(name, context)  # noqa: PLW2901
+            if value is None and name in self.blueprint["run_parameters"]:
+                raise _not_given(name)
             if name not in parameters or value != parameters[name]:
                 changed[name] = value
         return changed
@@ -141,6 +144,12 @@ def _unknown(name: str, form: Iterable[str]) -> Exception:
     what = f"This run was started with the parameter {shown(name)}, which the DAG does not have."
     next_ = "To pass it on all the same, name it under `params` in airflow.yml."
     return AirflowFailException(f"{what} {meant} {next_}")
+
+
+def _not_given(name: str) -> Exception:
+    what = f"The project's configuration takes {name} from the run (runtime_params), which has none"
+    next_ = f"Start the run with a value for it, or put `{name}` under `params` in airflow.yml."
+    return AirflowFailException(f"{what}. {next_}")
 
 
 def _due(run: Any) -> datetime:

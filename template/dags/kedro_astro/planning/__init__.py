@@ -28,6 +28,7 @@ Blueprint = dict[str, Any]
   serialized a timetable, `{"encoded": ...}`. Before Airflow has accepted it, also
   `{"cron", "timezone"}` and `{"timetable", "arguments"}`.
 - `fields`: arguments of each `Param` of the trigger form.
+- `run_parameters`: those that the project's configuration has no value for.
 - `parameters`: what the project's own configuration says of these.
 - `templates`: those that may hold Jinja, by dotted name.
 - `groups`: ids of task groups with those of their parents, parents first.

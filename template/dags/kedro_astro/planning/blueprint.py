@@ -53,7 +53,7 @@ def _dag(plan: Plan, structure: Structure) -> Blueprint:
     allowed = settings.dag_id or airflow_id(pipeline.name) == pipeline.name
     alone = shared if arguments.get("max_active_runs") == 1 else []
     params = {".".join(keys): value for keys, value in leaves(settings.params)}
-    fields = form(pipeline, structure.parameters, params)
+    fields = form(pipeline, structure.parameters, params, structure.run_parameters)
     groups = _task_groups(plan.tasks)
     return {
         "dag_id": plan.dag_id,
@@ -65,6 +65,7 @@ def _dag(plan: Plan, structure: Structure) -> Blueprint:
         "arguments": _arguments(arguments),
         "schedule": _schedule(schedule, structure.package_name),
         "fields": fields,
+        "run_parameters": structure.run_parameters,
         "parameters": {n: v for n, v in structure.parameters.items() if n in fields},
         "templates": {name: text for name, text in params.items() if "{{" in str(text)},
         "groups": list(groups.items()),

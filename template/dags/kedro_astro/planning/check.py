@@ -9,7 +9,7 @@ from kedro_astro.planning.deployment import Exists, how_to_provide
 from kedro_astro.planning.ids import airflow_id
 from kedro_astro.planning.plan import Plan, Plans, shared_by_runs
 from kedro_astro.project import IN_DAGS, REPAIR
-from kedro_astro.structure import Structure, untranscoded
+from kedro_astro.structure import Structure, leaves, untranscoded
 
 OVERRIDE = "docker-compose.override.yml"
 
@@ -99,13 +99,14 @@ def _not_there(structure: Structure, exists: Exists) -> Found:
         made = {untranscoded(name) for node in pipeline.nodes for name in node.outputs}
         for name, node in {name: n.name for n in pipeline.nodes for name in n.inputs}.items():
             dataset = structure.datasets.get(name)
-            if dataset is None or untranscoded(name) in made:
+            if dataset is None or dataset.given or untranscoded(name) in made:
                 continue
             path = dataset.location or "://"
             if not dataset.persistent or dataset.of_one_run:
                 what = f"node {node} needs {name}, which no other node here makes and no run leaves"
                 remedy = "Declare it in conf/base/catalog.yml, or run a pipeline that makes it too."
-                yield "error", pipeline.name, f"{what} behind. {remedy}"
+                level = "warning" if structure.hooks else "error"
+                yield level, pipeline.name, f"{what} behind. {remedy}"
             elif "://" not in path and untranscoded(name) not in saved and not exists(path):
                 what = f"nothing is at {path}, where {name} should be, and no pipeline saves it."
                 remedy = "Put it there, or correct the path in conf/base/catalog.yml."
@@ -151,7 +152,15 @@ def _surprises(structure: Structure, plans: Mapping[str, Plan]) -> Found:
     for pipeline in structure.pipelines:
         if not pipeline.nodes:
             yield "warning", pipeline.name, "it has no nodes yet, so it has no DAG."
+    if structure.hooks:
+        what = "your hooks could not be asked what they put into the catalog, so that is not known"
+        yield "warning", "", f"{what} here:\n{structure.hooks}"
     for name, plan in plans.items():
+        said = {".".join(keys) for keys, _ in leaves(plan.settings.params)}
+        for unknown in sorted({*structure.run_parameters} - said):
+            what = f"${{runtime_params:{unknown}}} has no default, so a run without it fails"
+            remedy = f"Start it with one, or put `{unknown}` under `params` in airflow.yml."
+            yield "warning", name, f"{what}. {remedy}"
         if plan.settings.dag_id is None and airflow_id(name) != name:
             yield "warning", name, f"Airflow allows no such id; its DAG is called {plan.dag_id}."
         runs = plan.settings.dag.get("max_active_runs", 1)

@@ -11,14 +11,18 @@ from kedro_astro.structure import Dataset, Pipeline, is_parameter
 
 
 def form(
-    pipeline: Pipeline, parameters: Mapping[str, Any], said: Mapping[str, Any]
+    pipeline: Pipeline,
+    parameters: Mapping[str, Any],
+    said: Mapping[str, Any],
+    unknown: Collection[str],
 ) -> dict[str, dict[str, Any]]:
     """Return the trigger form: the arguments of each field's `Param`, by the parameter's name.
 
     It has the parameters that the pipeline's nodes use and those that `airflow.yml` says for it,
-    typed by their value.
+    typed by their value; and empty fields for those that only a run can know.
     """
     shown = {name: parameters[name] for name in used_parameters(pipeline, parameters)}
+    shown |= dict.fromkeys(unknown)
     return {
         name: {
             "default": value,

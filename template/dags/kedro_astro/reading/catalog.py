@@ -18,21 +18,24 @@ from kedro_astro.structure import Dataset
 Entry = Mapping[str, Any]
 
 
-def dataset_of(config: Entry, project: Path) -> Dataset:
+def dataset_of(config: Entry, project: Path, given: bool = False) -> Dataset:
     """Return what is to be known of a dataset.
 
     Args:
         config: its entry, as Kedro resolves it; without credentials.
         project: paths below it are shown relative to it.
+        given: whether a hook of the project makes it.
     """
+    kind = config.get("type")
     # A `CachedDataset` saves what it is given through to what it wraps.
     kept = [kind for kind in classes(config) if getattr(kind, "__name__", "") != "CachedDataset"]
     return Dataset(
-        type=str(config.get("type")),
+        type=f"{kind.__module__}.{kind.__qualname__}" if inspect.isclass(kind) else str(kind),
         persistent=bool(kept) and not _in_memory(kept[0]),
         location=_location(config, project),
         versioned=bool(config.get("versioned")),
-        problem=_problem(config),
+        problem="" if given else _problem(config),
+        given=given,
     )
 
 
@@ -40,7 +43,7 @@ def classes(entry: Entry) -> list[Any]:
     """Return the class of an entry and those that it wraps, from outside in; a text says why there
     is none."""
     types = [part.get("type") for part in _wrapped(entry)]
-    return [_class(kind if isinstance(kind, str) else "") for kind in types]
+    return [k if inspect.isclass(k) else _class(k if isinstance(k, str) else "") for k in types]
 
 
 @cache

@@ -4,10 +4,12 @@ import gc
 import glob
 import importlib.util
 import json
+import re
 import signal
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import entry_points, version
 from itertools import chain
@@ -15,13 +17,21 @@ from pathlib import Path
 from typing import Any
 
 from kedro_astro.errors import ConfigurationError, InterpreterError, KedroAstroError
-from kedro_astro.project import kedro_env, prepare_kedro, relative, write
+from kedro_astro.project import kedro_env, own_modules, prepare_kedro, relative, write
 from kedro_astro.reading.catalog import classes, dataset_of
 from kedro_astro.reading.diagnose import describe
-from kedro_astro.reading.libraries import KEDRO, imported, installed, own
+from kedro_astro.reading.hooks import Hooks
+from kedro_astro.reading.libraries import KEDRO, imported, installed
 from kedro_astro.reading.parameters import for_form, plain
 from kedro_astro.reading.registry import registered
-from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER, SOURCES, Structure, nothing
+from kedro_astro.structure import (
+    RUN_FOLDER,
+    RUN_PARAMETER,
+    SOURCES,
+    Structure,
+    nested,
+    nothing,
+)
 
 
 def discover(project: Path) -> Structure:
@@ -43,10 +53,16 @@ def discover(project: Path) -> Structure:
         return nothing(f"  {InterpreterError(what)}")
     prepare_kedro()
     sources = list(SOURCES)
-    try:
-        return _read(project, kedro_env(project), sources)
-    except (Exception, SystemExit) as error:
-        return nothing(describe(error, project), tuple(sources))
+    given = {RUN_PARAMETER: RUN_FOLDER}
+    while True:
+        try:
+            return _read(project, kedro_env(project), sources, given)
+        except (Exception, SystemExit) as error:
+            # Only a run can know some: their names stand in for them.
+            unknown = re.match("Runtime parameter '(.+)' not found", str(error.__cause__))
+            if not unknown or unknown[1] in given:
+                return nothing(describe(error, project), tuple(sources))
+            given[unknown[1]] = f"<{unknown[1]}>"
 
 
 def main(project: str, file: str, fingerprint: str) -> None:
@@ -65,11 +81,18 @@ def main(project: str, file: str, fingerprint: str) -> None:
     # Nobody waits for an import that hangs: ten minutes are enough.
     signal.alarm(600)
     structure = asdict(discover(Path(project)))
-    write(Path(file), json.dumps({"fingerprint": fingerprint, "structure": structure}).encode())
+    text = json.dumps({"fingerprint": fingerprint, "structure": structure}, ensure_ascii=False)
+    # A docstring may have half a character, which is no JSON.
+    write(Path(file), text.encode(errors="replace"))
 
 
-def _read(project: Path, env: str | None, sources: list[str]) -> Structure:
-    """Return the structure; as soon as it is known, what it is read from is in `sources`."""
+def _read(
+    project: Path, env: str | None, sources: list[str], given: Mapping[str, str]
+) -> Structure:
+    """Return the structure; as soon as it is known, what it is read from is in `sources`.
+
+    A run would be given the parameters in `given`, by dotted name.
+    """
     from kedro.framework.project import settings, validate_settings
     from kedro.framework.startup import bootstrap_project
     from kedro.io import CatalogConfigResolver, DataCatalog
@@ -81,7 +104,7 @@ def _read(project: Path, env: str | None, sources: list[str]) -> Structure:
     loader = settings.CONFIG_LOADER_CLASS(
         conf_source=str(project / settings.CONF_SOURCE),
         env=env,
-        runtime_params={RUN_PARAMETER: RUN_FOLDER},
+        runtime_params=nested(given),
         **settings.CONFIG_LOADER_ARGS,
     )
     # A loader of the project's own need not know environments.
@@ -91,25 +114,33 @@ def _read(project: Path, env: str | None, sources: list[str]) -> Structure:
         if name and not (project / sources[1] / name).is_dir():
             what = f"The folder {sources[1]}/{name} is not there."
             raise KedroAstroError(f"{what} Make it (it may be empty), or correct KEDRO_ENV.")
-    catalog = _section(loader, "catalog")
+    hooks = Hooks(project, env, loader)
+    catalog = _section(loader, "catalog", hooks)
     if wrong := [name for name in catalog if not isinstance(name, str)]:
         what = f"has an entry {wrong[0]!r}, which is no text: put it in quotes"
         raise ConfigurationError("catalog", what)
-    parameters, left_out = for_form(_section(loader, "parameters"))
+    parameters, left_out = for_form(_section(loader, "parameters", hooks))
     # All credentials are there, and empty: one that is not defined here must not stop the reading.
     credentials: dict[str, Any] = defaultdict(dict, {"": {}})
     resolver = CatalogConfigResolver(catalog, credentials, DataCatalog.default_runtime_patterns)
     pipelines, broken = registered(project, metadata.package_name, metadata.source_dir)
     names = {name for pipeline in pipelines for node in pipeline.nodes for name in node.datasets}
-    entries = {name: resolver.resolve_pattern(name) for name in sorted(names)}
+    put, refused = {}, ""
+    try:
+        put = hooks.put(resolver)
+    except (Exception, SystemExit) as error:
+        refused = describe(error, project)
+    entries = {name: put.get(name) or resolver.resolve_pattern(name) for name in sorted(names)}
     said, file = _settings(loader, project, base or "", env or run_env or "")
     return Structure(
         package_name=metadata.package_name,
         project_name=metadata.project_name,
         env=env or "",
         pipelines=tuple(pipelines),
-        datasets={name: dataset_of(entry, project) for name, entry in entries.items()},
-        parameters=parameters,
+        datasets={n: dataset_of(e, project, n in put) for n, e in entries.items()},
+        parameters={name: value for name, value in parameters.items() if name not in given},
+        run_parameters=tuple(name for name in given if name != RUN_PARAMETER),
+        hooks=refused,
         left_out=left_out,
         no_credentials=_no_credentials(catalog, loader),
         libraries=_libraries(metadata.source_dir, entries.values()),
@@ -149,13 +180,15 @@ def _libraries(source: Path, entries: Iterable[Mapping[str, Any]]) -> tuple[str,
     datasets = [f"{k.__module__}:{k.__qualname__}" for k in kinds if not isinstance(k, str)]
     # Each session imports those.
     plugins = [point.module for point in entry_points(group="kedro.hooks")]
-    mine = own(source).values()
+    mine = own_modules(source).values()
     written = {n for f in mine if f.suffix == ".py" for n in imported(f.read_bytes())}
     return tuple(installed([*KEDRO, *plugins, *datasets, *written]))
 
 
-def _section(loader: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _section(loader: Any, name: str, hooks: Hooks | None = None) -> dict[str, Any]:
     """Return one section of the configuration, empty if no file has it.
+
+    What cannot be resolved may be after `hooks` have seen the context.
 
     Raises:
         ConfigurationError: if its files cannot be read.
@@ -167,8 +200,12 @@ def _section(loader: Mapping[str, Any], name: str) -> dict[str, Any]:
     except (MissingConfigException, KeyError):
         return {}
     except Exception as error:
-        what = "cannot be read. Each of its files must be a mapping"
-        raise ConfigurationError(name, what) from error
+        if hooks:
+            with suppress(Exception, SystemExit):
+                hooks.create_context()
+            return _section(loader, name)
+        mapping = "" if "full_key" in str(error) else ". Each of its files must be a mapping"
+        raise ConfigurationError(name, f"cannot be read{mapping}") from error
 
 
 def _no_credentials(catalog: Mapping[str, Any], loader: Mapping[str, Any]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import ast
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
@@ -11,12 +11,6 @@ KEDRO = ("kedro.framework.session", "kedro.framework.startup", "kedro.runner")
 
 INSTALLED = {"site-packages", "dist-packages"}
 """Folders of what was installed. Anything else may be edited, as an editable install is."""
-
-
-def own(source: Path, but: Collection[str] = ()) -> dict[str, Path]:
-    """Return the modules below a folder that are imported, but for some, and their files."""
-    files = {n: str(getattr(m, "__file__", "")) for n, m in [*sys.modules.items()] if n not in but}
-    return {name: Path(file) for name, file in files.items() if file.startswith(f"{source}/")}
 
 
 def imported(source: str | bytes) -> set[str]:

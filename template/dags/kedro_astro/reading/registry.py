@@ -23,13 +23,15 @@ def registered(project: Path, package: str, source: Path) -> tuple[list[Pipeline
     from kedro.framework import project as kedro_project
 
     registry = kedro_project.pipelines
+    found, broken = {}, []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            found = {name: pipeline for name, pipeline in registry.items() if pipeline is not None}
-            broken = []
+            found = dict(registry.items())
         except Exception as error:
-            found, broken = {}, [describe(error, project)]
+            what = describe(error, project)
+            ours = "\n    in " in what
+            broken = [what if ours else f"{what}. Does register_pipelines return a mapping?"]
     skipped = [str(w.message) for w in caught if w.filename == kedro_project.__file__]
     broken += [describe_skipped(warning, project) for warning in skipped]
     if skipped:
@@ -38,7 +40,9 @@ def registered(project: Path, package: str, source: Path) -> tuple[list[Pipeline
     if broken:
         found = {**_by_themselves(package), **found}
     made = []
-    for name, pipeline in sorted(found.items()):
+    wrong = {name: _wrong(name, pipeline) for name, pipeline in found.items()}
+    broken += filter(None, wrong.values())
+    for name, pipeline in sorted(item for item in found.items() if not wrong[item[0]]):
         doc = _doc(sys.modules.get(f"{package}.pipelines.{name}"))
         made.append(Pipeline(name, tuple(map(_node, pipeline.nodes)), doc))
     return made, broken
@@ -58,6 +62,19 @@ def _by_themselves(package: str) -> dict[str, Any]:
             pipelines.set_requested([folder.name])
             found[folder.name] = pipelines[folder.name]
     return found
+
+
+def _wrong(name: Any, pipeline: Any) -> str:
+    """Return what is wrong with an entry of the registry, or an empty text."""
+    from kedro.pipeline import Pipeline as KedroPipeline
+
+    what = f"  The registry has under {name!a} "
+    if not isinstance(pipeline, KedroPipeline):
+        return f"{what}a {type(pipeline).__name__}, which is no Pipeline."
+    # Python may have half a character in a text, and nothing else may.
+    if not isinstance(name, str) or name != name.encode(errors="replace").decode():
+        return f"{what}a pipeline. Its name must be text: rename it."
+    return ""
 
 
 def _node(node: Any) -> Node:

@@ -13,8 +13,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from kedro_astro.project import kedro_env, prepare_kedro
-from kedro_astro.reading.libraries import own
+from kedro_astro.project import kedro_env, own_modules, prepare_kedro
 from kedro_astro.running.protocol import Speaker
 from kedro_astro.running.session import Session
 from kedro_astro.structure import PIPELINE_HOOKS
@@ -78,7 +77,7 @@ def _alone(wanted: Session, pipelines: Any, source: Path) -> bool:
         warnings.filterwarnings("ignore", module="kedro.framework.project")
         if {node.name for node in pipelines[wanted.pipeline].nodes}.issuperset(wanted.nodes):
             return True
-    for name in own(source):
+    for name in own_modules(source):
         del sys.modules[name]
     request(None)
     return False

@@ -1,0 +1,81 @@
+"""What the project's own Kedro hooks make of its configuration and its catalog."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Hooks:
+    """The hooks in the `HOOKS` of the project's settings.
+
+    Those of plugins are not asked: they talk to servers, and keep records of runs.
+
+    Args:
+        project: the folder that holds `pyproject.toml`.
+        env: the Kedro environment, or None.
+        loader: of the project's configuration.
+    """
+
+    def __init__(self, project: Path, env: str | None, loader: Any) -> None:
+        from kedro.framework.hooks.manager import _create_hook_manager, _register_hooks
+        from kedro.framework.project import PACKAGE_NAME, settings
+
+        self.manager = _create_hook_manager()
+        _register_hooks(self.manager, settings.HOOKS)
+        self.context = settings.CONTEXT_CLASS(
+            package_name=PACKAGE_NAME,
+            project_path=project,
+            config_loader=loader,
+            env=env,
+            hook_manager=self.manager,
+        )
+        self.created = False
+
+    def create_context(self) -> None:
+        """Fire `after_context_created`, once. A hook may register resolvers then.
+
+        Raises:
+            Exception: whatever a hook raises.
+        """
+        if not self.created:
+            self.created = True
+            self.manager.hook.after_context_created(context=self.context)
+
+    def put(self, resolver: Any) -> dict[str, Mapping[str, Any]]:
+        """Return the entries of what hooks put into the catalog when Kedro has made it, by name.
+
+        Args:
+            resolver: of the catalog's entries; a hook may add patterns to it.
+
+        Raises:
+            Exception: whatever a hook raises.
+        """
+        from kedro.framework.project import settings
+
+        if not self.manager.hook.after_catalog_created.get_hookimpls():
+            return {}
+        put: dict[str, Any] = {}
+
+        class Catalog(settings.DATA_CATALOG_CLASS):  # type: ignore[name-defined]
+            @classmethod
+            def from_config(cls, **_: Any) -> "Catalog":
+                made = cls(config_resolver=resolver)
+                put.clear()
+                return made
+
+            def __setitem__(self, name: str, value: Any) -> None:
+                put[name] = value
+                super().__setitem__(name, value)
+
+        self.create_context()
+        self.context._get_catalog(catalog_class=Catalog)
+        return {name: _entry(value) for name, value in put.items()}
+
+
+def _entry(value: Any) -> Mapping[str, Any]:
+    """Return the entry of what was put into a catalog: data are kept in memory."""
+    from kedro.io import AbstractDataset, MemoryDataset
+
+    if isinstance(value, AbstractDataset):
+        return {**value._init_config(), "type": type(value)}
+    return {"type": MemoryDataset}
