@@ -144,6 +144,7 @@ class Instance:
     def xcom_pull(self, task_ids):
         assert task_ids == "first"
         return {"p@one": {"location": "data/p.json", "version": "v1"}}
-print(json.dumps(task._upstream_versions({"ti": Instance()})))
+producers = task.made_of[2]["producers"]
+print(json.dumps(task._upstream_versions({"ti": Instance()}, producers)))
 """
     assert parse(make_project(files), then) == {"p@two": "v1"}

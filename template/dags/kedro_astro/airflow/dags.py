@@ -67,9 +67,7 @@ def build_dag(blueprint: Blueprint, project: Path) -> sdk.DAG:
             outlets=[sdk.Asset(uri=uri) for uri in task["outlets"]],
             **_arguments(task["arguments"], source),
         )
-        operator.project = str(project)
-        operator.blueprint = blueprint
-        operator.work = task["work"]
+        operator.made_of = str(project), blueprint, task["work"]
     for task in blueprint["tasks"]:
         if task["upstream"]:
             operator = operators[task["task_id"]]

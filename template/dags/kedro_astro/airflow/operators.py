@@ -1,6 +1,6 @@
 """The Airflow operator: one task, in the worker's process or in an interpreter of its own."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -21,19 +21,15 @@ class KedroOperator(BaseOperator):
     whoever may start a run may not read connections.
 
     Attributes:
-        project: the folder that holds `pyproject.toml`.
-        blueprint: of the DAG.
-        work: what the task does.
+        made_of: the folder that holds `pyproject.toml`, the DAG's blueprint, what the task does.
         end: ends what runs in a place of its own; None where nothing does.
     """
 
     ui_color = "#ffe366"
-    shallow_copy_attrs = ("blueprint", "work")
+    shallow_copy_attrs = ("made_of",)
 
-    # Not arguments: an operator with an `__init__` of its own costs Airflow a tenth more.
-    project: str
-    blueprint: Blueprint
-    work: Work
+    # No argument: an operator with an `__init__` of its own costs Airflow a tenth more.
+    made_of: tuple[str, Blueprint, Work]
     end: Callable[[], None] | None = None
 
     def execute(self, context: Context) -> dict[str, dict[str, str | None]]:
@@ -49,16 +45,17 @@ class KedroOperator(BaseOperator):
         ids = dag_run.dag_id, dag_run.run_id
         folder = folder_of_run(due, *ids)
         version = version_of_run(due, *ids, dag_run.start_date, context["ti"].try_number)
-        saves = self.work["saves"]
+        project, blueprint, work = self.made_of
+        saves = work["saves"]
         own = {name: version for name, (_, versioned) in saves.items() if versioned}
         session = Session(
-            project=self.project,
-            pipeline=self.blueprint["pipeline"],
-            nodes=self.work["nodes"],
+            project=project,
+            pipeline=blueprint["pipeline"],
+            nodes=work["nodes"],
             run_id=version,
-            hooks=self.work["hooks"],
-            load_versions=own | self._upstream_versions(context),
-            runtime_params=nested(self._changed(context)) | {RUN_PARAMETER: folder},
+            hooks=work["hooks"],
+            load_versions=own | self._upstream_versions(context, work["producers"]),
+            runtime_params=nested(self._changed(context, blueprint)) | {RUN_PARAMETER: folder},
         )
         if python := own_python():
             places.venv(session, _mask_secret(), python, partial(setattr, self, "end"))
@@ -77,7 +74,7 @@ class KedroOperator(BaseOperator):
         if self.end:
             self.end()
 
-    def _changed(self, context: Context) -> dict[str, Any]:
+    def _changed(self, context: Context, blueprint: Blueprint) -> dict[str, Any]:
         """Return the run's parameters that are not what the project's own configuration says.
 
         Raises:
@@ -86,21 +83,20 @@ class KedroOperator(BaseOperator):
                 that only the run could know.
         """
         form = context["dag"].params
-        templates, parameters = self.blueprint["templates"], self.blueprint["parameters"]
+        templates, parameters = blueprint["templates"], blueprint["parameters"]
         changed = {}
         for name, value in context["params"].items():
             if name not in form:
                 raise _unknown(name, form)
             if name in templates and value == templates[name]:
-                value = self._rendered(name, context)  # noqa: PLW2901
-            if value is None and name in self.blueprint["run_parameters"]:
+                value = self._rendered(name, value, context)  # noqa: PLW2901
+            if value is None and name in blueprint["run_parameters"]:
                 raise _not_given(name)
             if name not in parameters or value != parameters[name]:
                 changed[name] = value
         return changed
 
-    def _rendered(self, name: str, context: Context) -> Any:
-        template = self.blueprint["templates"][name]
+    def _rendered(self, name: str, template: str, context: Context) -> Any:
         try:
             return self.render_template(template, context)
         except Exception as error:
@@ -109,12 +105,12 @@ class KedroOperator(BaseOperator):
             said = f"{what} rendered: {error}. {why} or with a value for that parameter."
             raise AirflowFailException(said) from error
 
-    def _upstream_versions(self, context: Context) -> dict[str, str]:
+    def _upstream_versions(self, context: Context, producers: Mapping[str, str]) -> dict[str, str]:
         """Return the versions that this run's earlier tasks saved."""
         from kedro_astro.structure import untranscoded
 
         versions = {}
-        for name, task_id in self.work["producers"].items():
+        for name, task_id in producers.items():
             pulled = context["ti"].xcom_pull(task_ids=task_id) or {}
             # Both spellings of a transcoded dataset are the same data.
             saved = {untranscoded(dataset): said["version"] for dataset, said in pulled.items()}
