@@ -75,8 +75,7 @@ def _dag(plan: Plan, structure: Structure) -> Blueprint:
 
 def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any]) -> Blueprint:
     """Return an entry of a blueprint's `tasks`."""
-    datasets = structure.datasets
-    saved_by = {untranscoded(name): other.task_id for other in plan.tasks for name in other.outputs}
+    datasets, saved_by = structure.datasets, plan.saved_by
     versioned = [n for n in task.inputs if datasets[n].versioned and untranscoded(n) in saved_by]
     lasting = {untranscoded(name) for name in task.outputs if not datasets[name].of_one_run}
     hooks = PIPELINE_HOOKS if plan.settings.pipeline_hooks == "task" else (task.hook,)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from kedro_astro.errors import KedroAstroError, SameIdError
@@ -30,6 +31,11 @@ class Plan:
     settings: Settings
     tasks: tuple[Task, ...]
     arguments: Mapping[str, Mapping[str, Any]]
+
+    @cached_property
+    def saved_by(self) -> dict[str, str]:
+        """The id of the task that saves each dataset, both spellings of a transcoded one as one."""
+        return {untranscoded(name): task.task_id for task in self.tasks for name in task.outputs}
 
 
 Plans = Mapping[str, Plan | KedroAstroError]

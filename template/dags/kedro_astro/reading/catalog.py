@@ -17,6 +17,8 @@ from kedro_astro.structure import Dataset
 
 Entry = Mapping[str, Any]
 
+_signature = cache(inspect.signature)
+
 
 def dataset_of(config: Entry, project: Path, given: bool = False) -> Dataset:
     """Return what is to be known of a dataset.
@@ -83,7 +85,7 @@ def _problem(config: Entry) -> str:
     given = {key: value for key, value in config.items() if key not in taken}
     version = {"version": 0} if config.get("versioned") else {}
     try:
-        inspect.signature(kinds[0]).bind(**given, **version)
+        _signature(kinds[0]).bind(**given, **version)
     except (TypeError, ValueError) as error:
         # A ValueError is of a class that does not say what it takes.
         return f"{config['type']}: {error}" if isinstance(error, TypeError) else ""
