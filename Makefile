@@ -50,7 +50,8 @@ size: setup  ## how many lines of code the shim has; fails where they are too ma
 
 lock: setup  ## choose the newest versions that work and pin them in constraints*.txt
 	$(LOCK) --group pyproject.toml:bench --output-file constraints.txt
-	$(LOCK) --group pyproject.toml:oldest --output-file constraints-oldest.txt
+	$(LOCK) --group pyproject.toml:oldest --override overrides-oldest.txt \
+	  --output-file constraints-oldest.txt
 
 docs: setup  ## write docs/reference from the code
 	$(BIN)/python tools/reference.py

@@ -25,7 +25,7 @@ class Venv(NamedTuple):
     Attributes:
         name: of its folder.
         group: what is installed.
-        sources: files that say so: pyproject.toml and the constraints.
+        sources: files that say so: pyproject.toml, the constraints, and what overrides them.
         minors: of the Pythons 3 that it can have, those to be looked for first in front.
         holds: what needs such a Python.
     """
@@ -47,9 +47,9 @@ NEWEST = Venv(
 OLDEST = Venv(
     ".venv-oldest",
     "oldest",
-    ("pyproject.toml", "constraints-oldest.txt"),
+    ("pyproject.toml", "constraints-oldest.txt", "overrides-oldest.txt"),
     (10, 11, 12),
-    "Kedro 1.4 and Airflow 2.11",
+    "Kedro 1.0 and Airflow 2.11",
 )
 BENCH = NEWEST._replace(name=".venv-bench", group="bench", holds="Kedro, Airflow, kedro-airflow")
 OTHERS = {"oldest": OLDEST, "bench": BENCH}
@@ -72,9 +72,11 @@ def main() -> None:
     sys.stdout.flush()
     if not is_there:
         run([uv, "venv", "--quiet", "--python", python, folder], "make a virtual environment")
-    project, constraints = (os.path.join(ROOT, name) for name in venv.sources)
+    project, constraints, *overrides = (os.path.join(ROOT, name) for name in venv.sources)
     command = [uv, "pip", "install", "--quiet", "--python", folder, "--compile-bytecode"]
     command += ["--group", project + ":" + venv.group, "--constraint", constraints]
+    for override in overrides:
+        command += ["--override", override]
     run(command, "install the packages")
     with open(ready, "w") as file:
         file.write(fingerprint)

@@ -100,7 +100,7 @@ def test_a_broken_catalog_is_the_catalogs_fault(make_project: MakeProject) -> No
 REGISTRIES = {
     "from kedro.pipeline import pipeline\n"
     "def register_pipelines():\n    return [pipeline([]), pipeline([])]\n": [
-        "TypeError",
+        "Error: ",
         "Does register_pipelines return a mapping?",
     ],
     "def register_pipelines():\n    pass\n": ["'NoneType'", "return a mapping?"],

@@ -197,6 +197,7 @@ def test_a_task_of_the_whole_project_imports_what_kedro_run_would(
     assert total(project) == 84
 
 
+@KEDRO_LOADS_ONE_ALONE
 def test_a_folder_that_loads_only_behind_another(make_project: MakeProject) -> None:
     """`more` and `sales` import each other, which works if `more` comes first."""
     first = "    find_pipelines(pipelines_to_find=['more'])\n    pipelines ="

@@ -13,7 +13,7 @@ from kedro_astro.structure import Structure
 
 KEDRO_LOADS_ONE_ALONE = pytest.mark.skipif(
     not hasattr(pipelines, "set_requested"),
-    reason="Kedro 1.4 loads all pipelines or none: its registry has no `set_requested`",
+    reason="Before 1.5 Kedro loads all pipelines or none: its registry has no `set_requested`",
 )
 
 PYPROJECT = """
