@@ -175,7 +175,7 @@ def test_an_update_of_an_adopted_project(tmp_path: Path) -> None:
     commit(project, "docker")
     template.copy(project, start="existing")
     template.edit("template/dags/kedro_astro/planning/plan.py", "", "\n# next version\n")
-    template.edit("template/README.md.jinja", "", "\nnext version\n")
+    template.edit("template/{{ seeds }}/README.md.jinja", "", "\nnext version\n")
     template.release("0.2.0")
     template.update(project)
     assert tree(project).items() >= {**own, "Dockerfile": b"FROM mine\n"}.items()

@@ -33,7 +33,7 @@ def next_release(template: Releases, tag: str = "0.2.0") -> None:
     template.edit("template/Dockerfile.jinja", "# Kedro's pipelines", "# All of Kedro's pipelines")
     template.edit(f"{SHIM}/planning/plan.py", "", "\n# next version\n")
     template.edit("template/.dockerignore", "logs\n", "logs\ntmp\n")
-    template.edit("template/src/{{ package_name }}/settings.py", "", "# a newer seed\n")
+    template.edit("template/{{ seeds }}/src/{{ package_name }}/settings.py", "", "# a newer seed\n")
     (template.path / "template/new_file.txt.jinja").write_text("new in {{ project_name }}\n")
     (template.path / "template/renovate.json").unlink()
     template.release(tag)
