@@ -116,6 +116,16 @@ def test_a_user_of_kedro_airflow(existing: Path, tmp_path: Path) -> None:
     assert "@weekly ada" in succeed(python("-c", show), existing)
 
 
+def test_where_passwords_may_stand(existing: Path) -> None:
+    """The owner's .gitignore does not know that file of the Astro CLI, so none comes."""
+    adopt(existing)
+    assert not (existing / "airflow_settings.yaml").exists()
+    (existing / "airflow_settings.yaml").write_text("airflow: {connections: []}\n")
+    assert "error: .gitignore lets airflow_settings.yaml and its passwords" in check(existing)
+    (existing / ".gitignore").open("a").write("airflow_settings.yaml\n")
+    assert "0 findings" in check(existing)
+
+
 def test_own_files_with_the_names_of_ours(existing: Path) -> None:
     mine = {
         "Dockerfile": "FROM python:3.12\n",
@@ -175,7 +185,7 @@ def test_an_update_of_an_adopted_project(tmp_path: Path) -> None:
     commit(project, "docker")
     template.copy(project, start="existing")
     template.edit("template/dags/kedro_astro/planning/plan.py", "", "\n# next version\n")
-    template.edit("template/README.md.jinja", "", "\nnext version\n")
+    template.edit("template/{{ seeds }}/README.md.jinja", "", "\nnext version\n")
     template.release("0.2.0")
     template.update(project)
     assert tree(project).items() >= {**own, "Dockerfile": b"FROM mine\n"}.items()

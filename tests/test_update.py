@@ -33,7 +33,7 @@ def next_release(template: Releases, tag: str = "0.2.0") -> None:
     template.edit("template/Dockerfile.jinja", "# Kedro's pipelines", "# All of Kedro's pipelines")
     template.edit(f"{SHIM}/planning/plan.py", "", "\n# next version\n")
     template.edit("template/.dockerignore", "logs\n", "logs\ntmp\n")
-    template.edit("template/src/{{ package_name }}/settings.py", "", "# a newer seed\n")
+    template.edit("template/{{ seeds }}/src/{{ package_name }}/settings.py", "", "# a newer seed\n")
     (template.path / "template/new_file.txt.jinja").write_text("new in {{ project_name }}\n")
     (template.path / "template/renovate.json").unlink()
     template.release(tag)
@@ -193,10 +193,14 @@ def test_an_answer_under_a_new_name(template: Releases, tmp_path: Path) -> None:
         "default: \"{{ runtime | default('3.3-8-python-3.12') }}\"",
     )
     template.edit("copier.yml", "{{ runtime.split", "{{ astro_runtime.split")
-    template.edit("copier.yml", "asked = 'runtime'", "asked = 'start'")
-    template.edit("questions/refuse.jinja", "'runtime',", "'astro_runtime',")
-    template.edit("copier.yml", "  validator: \"{% include 'questions/runtime.jinja' %}\"\n", "")
+    questions = template.path / "questions"
+    (questions / "runtime.jinja").rename(questions / "astro_runtime.jinja")
+    for name in ("questions/problem.jinja", "questions/astro_runtime.jinja", "copier.yml"):
+        for old in ("'runtime'", "set runtime =", "(runtime |", "questions/runtime."):
+            if old in (template.path / name).read_text():
+                template.edit(name, old, old.replace("runtime", "astro_runtime"))
     template.edit("template/Dockerfile.jinja", "{{ runtime }}", "{{ astro_runtime }}")
+    template.edit("template/.python-version.jinja", "runtime", "astro_runtime")
     template.release("0.2.0")
     template.update(project)
     answers_now = (project / ".copier-answers.yml").read_text()

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pages import BLOCKS, COMMANDS, FOLLOWED, READMES, TUTORIAL, Block, blocks_of, put
+import yaml
+from pages import BLOCKS, COMMANDS, FOLLOWED, PAGES, READMES, TUTORIAL, Block, blocks_of, put, read
 from scaffold import ROOT, Releases, commit, run
 
 ADOPT = "docs/how-to/adopt.md"
@@ -162,6 +163,38 @@ def test_following_a_page(page: str, reader: Callable[[str], Reader]) -> None:
     someone.follow(page)
     if page == UPGRADE:
         assert (someone.place / ".dockerignore").read_text().count("\ntmp\n") == 1
+
+
+WITH_ANSWERS = sorted(
+    {c for b in COMMANDS for c, _ in b.commands if c.startswith("uvx copier") and " --data " in c}
+    | {c for page in PAGES for c in re.findall(r"`(uvx copier[^`]* --data [^`.]*)`", read(page))}
+)
+"""Also those in blocks that are not run where they stand."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", WITH_ANSWERS)
+def test_answers_are_taken_as_they_are_printed(
+    command: str, template: Releases, tmp_path: Path
+) -> None:
+    someone = Reader(tmp_path / "work", tmp_path / "tools", template.path)
+    someone.place.mkdir()
+    # `shim=package` has pip fetch the template, and takes no folder for that.
+    address = "https://example.org/kedro-astro"
+    instead = f'[url "{template.path}"]\n\tinsteadOf = {address}\n'
+    (tmp_path / "tools/gitconfig").open("a").write(instead)
+    command = command.replace("<address of this repository>", f"git+{address}")
+    if command.startswith("uvx copier update"):
+        copy = f"uvx copier copy --quiet git+{address} my-project"
+        for line in (copy, "cd my-project", "git init --quiet", "git add --all"):
+            someone.execute(BLOCKS[0], line, [])
+        someone.execute(BLOCKS[0], "git commit --quiet --message made", [])
+    someone.execute(BLOCKS[0], command, [])
+    answer = re.findall(r"--data '?(\w+)=\[?([^\s\]']+)", command)
+    (answers,) = someone.place.glob("**/.copier-answers.yml")
+    found = yaml.safe_load(answers.read_text())
+    for name, value in answer:
+        assert value in found[name], f"{name} is {found[name]}"
 
 
 def test_every_command_of_a_readme_is_run_somewhere(penguins: Path) -> None:

@@ -259,6 +259,15 @@ def test_a_whole_namespace_is_a_task_of_its_name() -> None:
     assert ids(a, b, c, y=FILE, z=FILE) == {"ns.a__b": (), "ns.c": ("ns.a__b",)}
 
 
+def test_a_task_of_a_tag_is_called_like_it() -> None:
+    """Not like a namespace that happens to hold the same nodes."""
+    a = Node("ns.a", (), ("ns.x",), "ns", tags=("etl", "nightly"))
+    b = Node("ns.b", ("ns.x",), ("y",), "ns", tags=("etl",))
+    c = Node("c", ("y",), ("z",), tags=("single",))
+    files = {"ns.x": FILE, "y": FILE, "z": FILE}
+    assert ids(a, b, c, grouping="tag", **files) == {"etl": (), "c": ("etl",)}
+
+
 def test_tasks_that_would_have_one_name_have_two() -> None:
     joined = [Node("a", (), ("m",)), Node("b", ("m",), ("x",))]
     single = Node("a__b", (), ("y",))

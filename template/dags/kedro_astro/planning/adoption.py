@@ -23,7 +23,7 @@ Files = Mapping[str, str]
 LOOKED_AT = (
     *("requirements.txt", OWN_REQUIREMENTS, "Dockerfile", ".dockerignore", ".gitignore"),
     *("dags/*.py", "dags/kedro_astro/__init__.py"),
-    "docker-compose.override.yml",
+    *("docker-compose.override.yml", "airflow_settings.yaml"),
 )
 """Files, as patterns, whose texts `left_to_merge` and `check.findings` take."""
 
@@ -43,6 +43,8 @@ def left_to_merge(files: Files, deployed: bool = False) -> Iterator[tuple[str, s
     if "conf/local" not in files.get(".gitignore", "conf/local"):
         what = ".gitignore lets conf/local and other credentials into git. Add these three lines:"
         yield "error", f"{what}\nconf/local/**\n!conf/local/.gitkeep\nconf/**/*credentials*"
+    if (name := "airflow_settings.yaml") in files and name not in files.get(".gitignore", name):
+        yield "error", f".gitignore lets {name} and its passwords into git. Add:\n{name}"
     shares = "setfacl" in files.get("docker-compose.override.yml", "")
     if shares and not _names("acl", files.get("packages.txt", "")):
         what = "packages.txt does not name acl, so on Linux `astro dev start` lets everybody on"

@@ -10,8 +10,7 @@ from kedro_astro.planning.ids import airflow_id, hashed
 from kedro_astro.settings.use import namespaces_of
 from kedro_astro.structure import Dataset, Node, Pipeline, is_parameter, untranscoded
 
-Groups = Mapping[str, Collection[str]]
-Grouping = str | Groups
+Grouping = str | Mapping[str, Collection[str]]
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,8 @@ def tasks(
     crossing = lasting - {name for node in pipeline.nodes for name in node.confirms}
     links = links_between(pipeline.nodes)
     group = {node.name: node.name for node in pipeline.nodes}
-    for together in _together(pipeline.nodes, crossing, grouping):
+    titles = {frozenset(n): title for title, n in _together(pipeline.nodes, crossing, grouping)}
+    for together in titles:
         group = _merge(group, {group[name] for name in together})
     wanted = Counter(group.values())
     while cycle := _cycle(edges := _edges(group, links)):
@@ -81,7 +81,7 @@ def tasks(
     members: dict[str, list[Node]] = {n: [] for n in TopologicalSorter(edges).static_order()}
     for node in pipeline.nodes:
         members[group[node.name]].append(node)
-    ids = _task_ids(members, {} if isinstance(grouping, str) else grouping)
+    ids = _task_ids(members, titles)
     return tuple(
         Task(
             task_id=ids[name],
@@ -107,28 +107,29 @@ def links_between(nodes: Sequence[Node]) -> list[tuple[str, str, str]]:
 
 def _together(
     nodes: Sequence[Node], lasting: Collection[str], grouping: Grouping
-) -> Iterator[Collection[str]]:
-    """Yield names of nodes that the grouping wants in one task; two that overlap make one."""
+) -> Iterator[tuple[str, Collection[str]]]:
+    """Yield names of nodes that the grouping wants in one task, and before them what it is called,
+    if the grouping says so; two tasks that overlap make one."""
     if not isinstance(grouping, str):
-        yield from grouping.values()
+        yield from grouping.items()
         named = {name for group in grouping.values() for name in group}
         nodes, grouping = [node for node in nodes if node.name not in named], "memory"
     shared: dict[str, list[str]] = {}
     for node in nodes:
         for key in _keys(node, lasting, grouping):
             shared.setdefault(key, []).append(node.name)
-    yield from shared.values()
+    yield from ((k if grouping == "tag" and n[1:] else "", n) for k, n in shared.items())
 
 
 def _keys(node: Node, lasting: Collection[str], grouping: str) -> Iterable[str]:
     """Return what brings a node together with others that have it too."""
-    if grouping == "memory":
-        return [untranscoded(name) for name in node.datasets if name not in lasting]
-    if grouping == "namespace":
-        return [node.namespace.partition(".")[0]] if node.namespace else []
-    if grouping == "tag":
-        return node.tags
-    return ["all of them"] if grouping == "pipeline" else []
+    keys: dict[str, Iterable[str]] = {
+        "memory": [untranscoded(name) for name in node.datasets if name not in lasting],
+        "namespace": [node.namespace.partition(".")[0]] if node.namespace else [],
+        "tag": node.tags,
+        "pipeline": ["all of them"],
+    }
+    return keys.get(grouping, [])
 
 
 def _merge(group: Mapping[str, str], merged: Collection[str]) -> dict[str, str]:
@@ -155,11 +156,10 @@ def _cycle(edges: Mapping[str, Sequence[str]]) -> Sequence[str]:
     return ()
 
 
-def _task_ids(members: Mapping[str, Sequence[Node]], written: Groups) -> dict[str, str]:
-    """Name each group as it is written by hand or after its nodes; where two names would meet, a
-    hash tells them apart."""
+def _task_ids(members: dict[str, list[Node]], titles: dict[frozenset[str], str]) -> dict[str, str]:
+    """Name each group as the grouping says or after its nodes; where two names would meet, a hash
+    tells them apart."""
     sizes = Counter(node.namespace for nodes in members.values() for node in nodes)
-    titles = {frozenset(names): title for title, names in written.items()}
     names = {group: [node.name for node in nodes] for group, nodes in members.items()}
     ids = {
         group: airflow_id(titles.get(frozenset(names[group])) or _group_name(nodes, sizes))

@@ -1,5 +1,6 @@
 """What a user sees of a DAG in Airflow's UI: names, texts and the trigger form. Plain data."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -54,8 +55,11 @@ def _json_types(*values: Any) -> str | list[str]:
 
 
 def display_name(task: Task) -> str:
-    """Return the task's id, or the node's own name where Airflow does not allow that as an id."""
+    """Return the task's id, or the node's own name where Airflow does not allow that as an id. The
+    first name stands for all in an id of many that is longer than Airflow's grid is wide."""
     names = [node.name for node in task.nodes]
+    if len(names) > 1 and len(task.task_id) > 40 and task.task_id.startswith(airflow_id(names[0])):
+        return f"{names[0]} and {len(names) - 1} more"
     return names[0] if [airflow_id(name) for name in names] == [task.task_id] else task.task_id
 
 
@@ -82,9 +86,11 @@ def dag_doc(pipeline: Pipeline, shared: Collection[str], left_out: Mapping[str, 
 
 def task_doc(task: Task, datasets: Mapping[str, Dataset]) -> str:
     """Return what a task runs, loads and saves, as Markdown."""
+    # A list of arguments would be one line in Markdown.
+    docs = ((n.name, re.sub(r"\n(?: {1,4}(?=[^\s*-])|(?=:\w))", "\n- ", n.doc)) for n in task.nodes)
     parts = {
         "Fires": f"the project's `{task.hook}` hooks, once a DAG run" if task.hook else "",
-        "Nodes": "\n\n".join(f"`{node.name}`\n\n{node.doc}".strip() for node in task.nodes),
+        "Nodes": "\n\n".join(f"`{name}`\n\n{doc}".strip() for name, doc in docs),
         "Loads": _listed((name, _description(datasets[name])) for name in task.inputs),
         "Saves": _listed((name, _description(datasets[name])) for name in task.outputs),
     }
