@@ -48,17 +48,23 @@ def astro() -> None:
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, help="Of the UI.")
 def up(port: int) -> None:
     """Start a real Airflow for this project, without Docker, until you press Ctrl-C."""
+    from rich.console import Console
+
     from kedro_astro.airflow.standalone import running
 
     click.echo("Starting Airflow, which takes some 20 seconds ...")
+    spinner = Console().status("Ctrl-C stops it")
+    home = _project() / CACHE / "airflow"
     try:
-        with running(_project(), _project() / CACHE / "airflow", port) as airflow:
+        with spinner, running(_project(), home, port, click.echo) as airflow:
+            spinner.stop()
             for dag_id in airflow.dag_ids():
                 click.echo(f"  {airflow.url}/dags/{dag_id}")
             for problem in airflow.import_errors():
                 click.secho(problem, fg="red", err=True)
-            click.echo(f"Airflow is at {airflow.url}, its log in {airflow.log}. Ctrl-C stops it.")
-            airflow.wait_for("Ctrl-C", lambda: None, float("inf"))
+            click.echo(f"Airflow is at {airflow.url}, its logs in {airflow.logs}. Ctrl-C stops it.")
+            for _ in airflow.moments():
+                pass
     except KeyboardInterrupt:
         click.echo("Airflow is stopped.")
 
