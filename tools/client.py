@@ -60,8 +60,10 @@ class Client(Airflow):
         Raises:
             StandaloneError: if Airflow does not answer.
         """
+        health = self._get("/api/v2/monitor/health")
         looked = self.dag_ids() or self.import_errors()
-        return bool(looked) and {"scheduler", "dag-processor"} <= self.healthy()
+        parts = [health[name]["status"] for name in ("scheduler", "dag_processor")]
+        return bool(looked) and parts == ["healthy", "healthy"]
 
     def wait_for(self, what: str, look: Callable[[], Any], seconds: float = 120) -> Any:
         """Call `look` until it returns something true, and return that.

@@ -52,18 +52,29 @@ class Airflow:
     logs: Path
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def healthy(self) -> set[str]:
-        """Return the components that say that they work.
+    def working(self, project: Path) -> set[str]:
+        """Return the components that work, the DAG processor only once it has read the project.
 
-        Raises:
-            StandaloneError: if Airflow does not answer; the other questions do the same.
+        What does not answer does not work yet.
         """
-        health = self._get("/api/v2/monitor/health")
-        found = {name for name, part in health.items() if part and part["status"] == "healthy"}
-        return {"api-server", *(name.replace("_", "-") for name in found)}
+        working: set[str] = set()
+        with suppress(KedroAstroError):
+            for name, part in self._get("/api/v2/monitor/health").items():
+                if part and part["status"] == "healthy":
+                    working |= {"api-server", name.replace("_", "-")}
+            if not (self.dag_ids() or self.import_errors()):
+                # There may be none to come.
+                known = read(project, lambda: 0.0)
+                if known.dag_ids or known.problems or known.still_reading:
+                    working.discard("dag-processor")
+        return working
 
     def dag_ids(self) -> list[str]:
-        """Return the ids of the DAGs that Airflow has, sorted."""
+        """Return the ids of the DAGs that Airflow has, sorted.
+
+        Raises:
+            StandaloneError: if Airflow does not answer; the next question does the same.
+        """
         return sorted(dag["dag_id"] for dag in self._get("/api/v2/dags?limit=1000")["dags"])
 
     def import_errors(self) -> list[str]:
@@ -137,25 +148,24 @@ def running(
     if awkward := sorted(set("%?#") & set(str(home))):
         raise StandaloneError(f"Rename {home}: Airflow cannot have {' or '.join(awkward)} in it.")
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "up.lock").open("a+") as lock:
+    lock = home / "up.lock"
+    with lock.open("a") as held:
         try:
-            # Nobody holds it any more who was killed.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Of one that was killed nobody holds it.
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.seek(0)
-            what = f"It is already running at {lock.read()}. Ctrl-C in its terminal stops it."
+            what = f"It is already running at {lock.read_text()}. Ctrl-C in its terminal stops it."
             raise StandaloneError(what) from None
         if left := _end(home):
             say(f"Ended {left} processes of an Airflow whose `kedro astro up` was killed.")
         try:
-            port = _free_port(port)
+            with socket.create_server((HOST, port)) as probe:
+                port = probe.getsockname()[1]
         except OSError:
             what = f"Port {port} is taken by another program. Name another."
             raise StandaloneError(what) from None
         airflow = Airflow(f"http://{HOST}:{port}", home)
-        lock.truncate(0)
-        lock.write(f"{airflow.url} (process {os.getpid()})")
-        lock.flush()
+        lock.write_text(f"{airflow.url} (process {os.getpid()})")
         # Whoever ends us otherwise than by Ctrl-C ends Airflow as well.
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler)
@@ -200,7 +210,7 @@ def _start(airflow: Airflow, project: Path, port: int, say: Callable[[str], obje
     waiting = [*airflow.processes]
     for _ in airflow.moments():
         now = time.monotonic()
-        for name in sorted(_ready(airflow, project).intersection(waiting)):
+        for name in sorted(airflow.working(project).intersection(waiting)):
             waiting.remove(name)
             say(f"  {name} works after {now - began:.0f} s")
             news = now
@@ -216,19 +226,6 @@ def _start(airflow: Airflow, project: Path, port: int, say: Callable[[str], obje
     # request without such a header Airflow adds a token that this API logs a traceback of.
     with suppress(StandaloneError):
         airflow._get("/execution/health", authorization="none")
-
-
-def _ready(airflow: Airflow, project: Path) -> set[str]:
-    """Return the components that work, the DAG processor once it has looked at the project."""
-    with suppress(KedroAstroError):
-        ready = airflow.healthy()
-        if airflow.dag_ids() or airflow.import_errors():
-            return ready
-        # There may be none to come.
-        known = read(project, lambda: 0.0)
-        coming = known.dag_ids or known.problems or known.still_reading
-        return ready - {"dag-processor"} if coming else ready
-    return set()
 
 
 def _environment(project: Path, home: Path, port: int) -> dict[str, str]:
@@ -262,12 +259,6 @@ def _environment(project: Path, home: Path, port: int) -> dict[str, str]:
         "SPT_NOENV": "1",
         **{f"AIRFLOW__{key}": str(value) for key, value in settings.items()},
     }
-
-
-def _free_port(port: int = 0) -> int:
-    """Return the port, or any if it is 0; an OSError says that it is taken."""
-    with socket.create_server((HOST, port)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def _end(home: Path) -> int:
