@@ -216,7 +216,7 @@ def _start(airflow: Airflow, project: Path, port: int, say: Callable[[str], obje
             news = now
         if not waiting:
             break
-        what = "\n".join(f"  {name}: not yet. {airflow.last_lines(name, 3)}" for name in waiting)
+        what = "\n".join(f"  {name}: not yet. {airflow.last_lines(name, 1)}" for name in waiting)
         if time.time() - max(airflow.log(name).stat().st_mtime for name in waiting) > SILENCE:
             raise StandaloneError(f"Airflow does not start, and writes nothing any more.\n{what}")
         if now - news > NEWS:

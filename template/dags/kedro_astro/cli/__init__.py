@@ -47,7 +47,12 @@ def astro() -> None:
 @astro.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, help="Of the UI.")
 def up(port: int) -> None:
-    """Start a real Airflow for this project, without Docker, until you press Ctrl-C."""
+    """Start a real Airflow for this project, without Docker, until you press Ctrl-C.
+
+    Its UI and API ask for no password, and answer this machine only: as 127.0.0.1 or localhost,
+    and no page of another site. When one of its components ends, all of it does, and says why.
+    What one that was killed has left is ended by the next.
+    """
     from rich.console import Console
 
     from kedro_astro.airflow.standalone import running
