@@ -56,6 +56,14 @@ class Up(subprocess.Popen):
         super().__exit__(*error)
 
 
+STARTS = """
+import subprocess, sys
+if sys.argv[1:2] == ["dag-processor"]:
+    subprocess.Popen(["sleep", "54321"], env={}, start_new_session=True)
+"""
+"""A process by which nobody sees where it belongs."""
+
+
 def up(port: int) -> list[str | Path]:
     return python("dags/kedro_astro", "up", "--port", str(port))
 
@@ -100,6 +108,7 @@ class TestUp:
     def test_what_a_killed_one_left_is_ended_and_what_ends_is_said(self, empty: Path) -> None:
         """In a project without a DAG that it could wait for, on the same port."""
         port = free_port()
+        (empty / "plugins/starts.py").write_text(STARTS)
         with Up(empty, port) as killed:
             killed.until("api-server works")
             killed.kill()
@@ -120,6 +129,7 @@ class TestUp:
         assert f"The log {log} ends with:\n    " in said
         assert log.read_text().splitlines()[-1] in said
         assert processes_of(empty) == []
+        assert "54321" not in {part for one in psutil.process_iter() for part in command_of(one)}
 
     @pytest.mark.parametrize(
         ("does", "says"),
@@ -218,6 +228,12 @@ def processes_of(project: Path) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return found
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error):
+        return process.cmdline()
+    return []
 
 
 def listening(project: Path) -> list[tuple[str, int]]:

@@ -11,7 +11,7 @@ from airflow.api_fastapi.main import app
 from airflow.utils.log.file_task_handler import FileTaskHandler
 from fastapi import Request, Response
 
-HOST = "127.0.0.1"
+from kedro_astro.airflow.standalone import HOST
 
 
 def main(port: str) -> None:

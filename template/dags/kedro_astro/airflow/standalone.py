@@ -264,17 +264,23 @@ def _environment(project: Path, home: Path, port: int) -> dict[str, str]:
 def _end(home: Path) -> int:
     """End all processes of an Airflow with this home, gently, then for good; return how many there
     were. Call it while the lock is held: then they are ours, or nobody's any more."""
-    first = _members(home)
+    members = _members(home)
+    count = len(members)
     for number in (signal.SIGTERM, signal.SIGKILL):
-        members = _members(home)
         for process in members:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
         psutil.wait_procs(members, timeout=10)
-    return len(first)
+        members |= _members(home)
+    return count
 
 
-def _members(home: Path) -> list[psutil.Process]:
-    """Return the processes with the mark of this home. The environment of others is not shown."""
-    everybody = psutil.process_iter(["environ"])
-    return [one for one in everybody if (one.info["environ"] or {}).get(OURS) == str(home)]
+def _members(home: Path) -> set[psutil.Process]:
+    """Return the processes with the mark of this home, and all that they started, such as a node's
+    that has another environment. That of other users' is not shown."""
+    found = set()
+    for process in psutil.process_iter(["environ"]):
+        if (process.info["environ"] or {}).get(OURS) == str(home):
+            with suppress(psutil.NoSuchProcess):
+                found |= {process, *process.children(recursive=True)}
+    return found
