@@ -91,7 +91,7 @@ def airflow(
     with log.open("wb") as output:
         following = psutil.Popen(logs, cwd=project, stdout=output, stderr=output)
         try:
-            airflow = Client(f"http://127.0.0.1:{port}", following, log)
+            airflow = Client(f"http://127.0.0.1:{port}", log.parent, {"services": following})
             airflow.wait_for("a healthy Airflow", airflow.is_healthy, 300)
             airflow.wait_for("the DAGs", lambda: set(DAGS) <= set(airflow.dag_ids()))
             airflow.unpause(*DAGS)
@@ -131,7 +131,9 @@ def test_the_results_are_on_the_host(airflow: Client, project: Path, first_run: 
 
 
 def test_tasks_started_warm(airflow: Client, first_run: str) -> None:
-    (line,) = (x for x in airflow.log.read_text().splitlines() if "kedro_astro.warm" in x)
+    (line,) = (
+        x for x in airflow.log("services").read_text().splitlines() if "kedro_astro.warm" in x
+    )
     assert "scheduler" in line and "Tasks start warm: " in line
 
 

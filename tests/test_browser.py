@@ -59,8 +59,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def airflow(project: Path) -> Iterator[Client]:
     with running(project, project / ".kedro-astro/airflow") as found:
-        found.wait_for("the DAGs", lambda: found.dag_ids() == DAGS)
-        yield Client.of(found)
+        client = Client.of(found)
+        client.wait_for("the DAGs", lambda: client.dag_ids() == DAGS)
+        yield client
 
 
 @pytest.fixture(scope="module")

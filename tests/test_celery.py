@@ -87,7 +87,7 @@ def components(folder: Path, project: Path, address: str) -> Iterator[dict[str, 
 
 @pytest.fixture(scope="module")
 def airflow(folder: Path, address: str, components: dict[str, psutil.Popen]) -> Client:
-    airflow = Client(address, components["api-server"], folder / "api-server.log")
+    airflow = Client(address, folder, components)
     airflow.wait_for("the DAGs", lambda: "penguins" in airflow.dag_ids())
     airflow.wait_for("a worker", lambda: " ready." in log_of(folder, "celery"))
     return airflow

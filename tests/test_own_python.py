@@ -81,9 +81,9 @@ class TestUp:
         with psutil.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True) as process:
             try:
                 said = next((line for line in process.stdout if "Ctrl-C" in line), "")
-                log = project / ".kedro-astro/airflow/standalone.log"
+                logs = project / ".kedro-astro/airflow"
                 assert said, "it ended before Airflow was there"
-                yield Client(f"http://127.0.0.1:{port}", process, log)
+                yield Client(f"http://127.0.0.1:{port}", logs, {"scheduler": process})
             finally:
                 process.terminate()
                 process.stdout.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import signal
@@ -15,60 +16,166 @@ import psutil
 import pytest
 from astro_cli import standalone_environment
 from client import Client
+from kedro_astro.airflow import standalone
+from kedro_astro.errors import StandaloneError
 from scaffold import DAGS, ROOT, free_port, python, run, scaffold, succeed
 
 pytestmark = pytest.mark.e2e
 
 
-class TestUp:
-    """`kedro astro up`: the same Airflow, started from the project."""
+class Up(subprocess.Popen):
+    """`kedro astro up` in a project; what it has said so far is in `said`."""
 
-    @pytest.fixture
-    def command(self, tmp_path: Path) -> tuple[list[str | Path], Path, dict[str, str]]:
-        project = scaffold(tmp_path / "penguins", project_name="Penguins")
-        env = {**os.environ, "PYTHONPATH": str(project / "dags")}
-        return python("-m", "kedro_astro", "up"), project, env
-
-    def test_it_says_where_the_dags_are_and_leaves_nothing_behind(self, command) -> None:
-        arguments, project, env = command
-        port = free_port()
-        process = subprocess.Popen(
-            [str(part) for part in [*arguments, "--port", str(port)]],
+    def __init__(self, project: Path, port: int) -> None:
+        super().__init__(
+            [str(part) for part in up(port)],
             cwd=project,
-            env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             # Whoever runs the tests in the background has them ignore what Ctrl-C sends.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-        try:
-            lines: list[str] = []
-            for line in process.stdout:
-                lines.append(line)
-                if "Ctrl-C" in line:
-                    break
-            second = run([*arguments, "--port", str(free_port())], project, env)
-            process.send_signal(signal.SIGINT)
-            rest = process.communicate(timeout=60)[0]
-        finally:
-            process.terminate()  # stops its Airflow, too
+        self.said = ""
 
-        output = "".join(lines) + rest
-        assert f"http://127.0.0.1:{port}/dags/penguins.reporting\n" in output
-        assert "Traceback" not in output and process.returncode == 0
-        assert second.returncode != 0 and "already running at http://127.0.0.1" in second.stdout
+    def until(self, text: str) -> str:
+        """Return what it says, up to the line with this text."""
+        for line in self.stdout:
+            self.said += line
+            if text in line:
+                return self.said
+        raise AssertionError(f"It has ended with {self.wait()} and said: {self.said}")
+
+    def rest(self) -> str:
+        """Wait until it ends, and return all that it has said."""
+        self.said += self.communicate(timeout=60)[0]
+        return self.said
+
+    def __exit__(self, *error: object) -> None:
+        self.terminate()  # stops its Airflow, too
+        super().__exit__(*error)
+
+
+STARTS = """
+import subprocess, sys
+if sys.argv[1:2] == ["dag-processor"]:
+    subprocess.Popen(["sleep", "54321"], env={}, start_new_session=True)
+"""
+"""A process by which nobody sees where it belongs."""
+
+
+def up(port: int) -> list[str | Path]:
+    return python("dags/kedro_astro", "up", "--port", str(port))
+
+
+class TestUp:
+    """`kedro astro up`: the same Airflow, started from the project."""
+
+    @pytest.fixture(scope="class")
+    def project(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return scaffold(tmp_path_factory.mktemp("up") / "penguins", project_name="Penguins")
+
+    @pytest.fixture(scope="class")
+    def empty(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return scaffold(tmp_path_factory.mktemp("up") / "empty", start="empty")
+
+    def test_it_says_where_the_dags_are_and_leaves_nothing_behind(self, project: Path) -> None:
+        port = free_port()
+        with Up(project, port) as process:
+            said = process.until("Ctrl-C")
+            assert f"http://127.0.0.1:{port}/dags/penguins.reporting\n" in said
+            for component in ("api-server", "scheduler", "dag-processor", "triggerer"):
+                assert f"\n  {component} works after " in said
+            # Nothing listens to other machines, and nobody else is answered.
+            assert listening(project) == [("127.0.0.1", port)]
+            here, runs = f"127.0.0.1:{port}", "/api/v2/dags/penguins/dagRuns"
+            for path in ("/", runs, "/auth/token", "/execution/health", "/docs"):
+                assert status(port, path, host=f"page.example:{port}") == 403
+            assert status(port, runs, host=f"localhost:{port}") == 200
+            for origin in ("http://page.example", "null", "http://127.0.0.1:1", f"https://{here}"):
+                assert status(port, runs, "POST", host=here, origin=origin) == 403
+            assert status(port, runs, "POST", host=here, origin=f"http://{here}") == 200
+            log = (project / ".kedro-astro/airflow/api-server.log").read_text()
+            assert "Traceback" not in log
+            second = run(up(free_port()), project)
+            process.send_signal(signal.SIGINT)
+            said = process.rest()
+        assert "Traceback" not in said and process.returncode == 0
+        assert second.returncode == 1
+        assert f"It is already running at http://{here} (process {process.pid})" in second.stdout
         assert processes_of(project) == []
 
-    def test_a_taken_port_is_said_before_anything_starts(self, command) -> None:
-        arguments, project, env = command
+    def test_what_a_killed_one_left_is_ended_and_what_ends_is_said(self, empty: Path) -> None:
+        """In a project without a DAG that it could wait for, on the same port."""
+        port = free_port()
+        (empty / "plugins/starts.py").write_text(STARTS)
+        with Up(empty, port) as killed:
+            killed.until("api-server works")
+            killed.kill()
+        left = processes_of(empty)
+        with Up(empty, port) as process:
+            assert len(left) > 3 and "whose `kedro astro up` was killed" in process.until("Ended ")
+            process.until("Ctrl-C")
+            (scheduler,) = (
+                child
+                for child in psutil.Process(process.pid).children()
+                if "scheduler" in " ".join(child.cmdline())
+            )
+            scheduler.kill()
+            said = process.rest()
+        assert process.returncode == 1 and "Traceback" not in said
+        assert "Error: Airflow's scheduler has ended with signal SIGKILL." in said
+        log = empty / ".kedro-astro/airflow/scheduler.log"
+        assert f"The log {log} ends with:\n    " in said
+        assert log.read_text().splitlines()[-1] in said
+        assert processes_of(empty) == []
+        assert "54321" not in {part for one in psutil.process_iter() for part in command_of(one)}
+
+    @pytest.mark.parametrize(
+        ("does", "says"),
+        [
+            (
+                "print('no driver', flush=True); os._exit(3)",
+                ("Airflow's triggerer has ended with status 3. The log ", "\n    no driver"),
+            ),
+            (
+                "print('no answer', flush=True); time.sleep(999)",
+                ("Airflow does not start, ", "triggerer: not yet. The log ", "\n    no answer"),
+            ),
+        ],
+    )
+    def test_what_does_not_start_is_named(
+        self, empty: Path, monkeypatch: pytest.MonkeyPatch, does: str, says: tuple[str, ...]
+    ) -> None:
+        plugin = f"import os, sys, time\nif sys.argv[1:2] == ['triggerer']:\n    {does}\n"
+        (empty / "plugins/broken.py").write_text(plugin)
+        monkeypatch.setattr(standalone, "SILENCE", 20.0)
+        with (
+            pytest.raises(StandaloneError) as error,
+            standalone.running(empty, empty / ".kedro-astro/airflow"),
+        ):
+            pass
+        for part in says:
+            assert part in str(error.value)
+        assert processes_of(empty) == []
+
+    def test_a_taken_port_is_said_before_anything_starts(self, project: Path) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
-            done = run([*arguments, "--port", str(taken.getsockname()[1])], project, env)
+            done = run(up(taken.getsockname()[1]), project)
         assert done.returncode != 0
         assert "is taken by another program" in done.stdout and "Traceback" not in done.stdout
         assert processes_of(project) == []
+
+
+def status(port: int, path: str, method: str = "GET", **headers: str) -> int:
+    """Return the status of the answer; what is posted starts a run."""
+    body = '{"logical_date": null}' if method == "POST" else None
+    headers["content-type"] = "application/json"
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request(method, path, body, headers)
+    return connection.getresponse().status
 
 
 def test_the_standalone_mode_of_the_astro_cli(tmp_path: Path) -> None:
@@ -86,7 +193,7 @@ def test_the_standalone_mode_of_the_astro_cli(tmp_path: Path) -> None:
             start_new_session=True,
         )
     try:
-        airflow = Client(f"http://127.0.0.1:{port}", process, log)
+        airflow = Client(f"http://127.0.0.1:{port}", tmp_path, {"standalone": process})
         airflow.wait_for("the DAGs", lambda: airflow.is_healthy() and airflow.dag_ids() == DAGS)
         airflow.unpause(*DAGS)
         run_id = airflow.trigger("penguins")
@@ -110,14 +217,30 @@ def test_make_demo() -> None:
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
-def processes_of(project: Path) -> list[str]:
-    """The command lines of processes that run in an Airflow of the project."""
+def processes_of(project: Path) -> list[psutil.Process]:
+    """The processes that run in an Airflow of the project."""
     found = []
     for process in psutil.process_iter():
         try:
             home = process.environ().get("AIRFLOW_HOME", "")
             if home.startswith(str(project)) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(" ".join(process.cmdline()))
+                found.append(process)
         except psutil.Error:
             continue
     return found
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error):
+        return process.cmdline()
+    return []
+
+
+def listening(project: Path) -> list[tuple[str, int]]:
+    """The addresses at which an Airflow of the project listens."""
+    return [
+        (connection.laddr.ip, connection.laddr.port)
+        for process in processes_of(project)
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from airflow_client.client import (
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "template" / "dags"))
 
 from kedro_astro.airflow.standalone import Airflow
+from kedro_astro.errors import StandaloneError
 
 FINISHED = ("success", "failed")
 
@@ -41,7 +44,7 @@ class Client(Airflow):
     @classmethod
     def of(cls, airflow: Airflow) -> Client:
         """Return a client of an Airflow that runs."""
-        return cls(airflow.url, airflow.process, airflow.log)
+        return cls(airflow.url, airflow.logs, airflow.processes)
 
     @cached_property
     def api(self) -> ApiClient:
@@ -50,6 +53,38 @@ class Client(Airflow):
         token = self._get("/auth/token")["access_token"]
         # Proxies of the environment are for other hosts than this one.
         return ApiClient(Configuration(host=self.url, access_token=token, no_proxy="*"))
+
+    def is_healthy(self) -> bool:
+        """Whether scheduler and DAG processor say that they work, and `dags/` is looked at.
+
+        Raises:
+            StandaloneError: if Airflow does not answer.
+        """
+        health = self._get("/api/v2/monitor/health")
+        looked = self.dag_ids() or self.import_errors()
+        parts = [health[name]["status"] for name in ("scheduler", "dag_processor")]
+        return bool(looked) and parts == ["healthy", "healthy"]
+
+    def wait_for(self, what: str, look: Callable[[], Any], seconds: float = 120) -> Any:
+        """Call `look` until it returns something true, and return that.
+
+        Args:
+            what: what is waited for, for the error.
+            look: asks Airflow; no answer counts as "not yet".
+            seconds: how long to go on.
+
+        Raises:
+            StandaloneError: if Airflow ends or the time is up.
+        """
+        end = time.monotonic() + seconds
+        for _ in self.moments():
+            with suppress(StandaloneError):
+                if found := look():
+                    return found
+            if time.monotonic() > end:
+                break
+        logs = "\n".join(map(self.last_lines, self.processes))
+        raise StandaloneError(f"{what} did not come within {seconds:.0f} seconds. {logs}")
 
     def trigger(self, dag_id: str, params: Mapping[str, Any] | None = None) -> str:
         """Start a run of the DAG now and return its run id.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ sys.path.insert(0, str(ROOT / "template" / "dags"))
 
 from airflow_client.client import TaskInstanceResponse  # noqa: E402
 from client import FINISHED, Client  # noqa: E402
-from kedro_astro.airflow.standalone import refuse_second, running  # noqa: E402
+from kedro_astro.airflow.standalone import running  # noqa: E402
 from kedro_astro.errors import KedroAstroError, StandaloneError  # noqa: E402
 
 COLORS = {"success": "green", "failed": "red", "running": "cyan", "upstream_failed": "yellow"}
@@ -40,7 +42,7 @@ def main() -> int:
     if not console.is_terminal:
         console.width = 140  # of a log; a terminal knows its own
     try:
-        refuse_second(HOME)
+        refuse_second()
         scaffold(console)
         console.print("Starting Airflow (SQLite, LocalExecutor) ...")
         started = time.monotonic()
@@ -65,6 +67,15 @@ def main() -> int:
         console.print("\nStopped; no process of Airflow is left.")
         return 0 if keep else 130
     return 0 if succeeded else 1
+
+
+def refuse_second() -> None:
+    """Raise if a demo is running: its project is about to be made anew."""
+    with suppress(FileNotFoundError), (HOME / "up.lock").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StandaloneError(f"A demo is running at {lock.read()}.") from None
 
 
 def scaffold(console: Console) -> None:

@@ -12,7 +12,7 @@ from scaffold import ROOT
 
 MADE = """
 .astro/standalone .kedro-astro/warm.json
-.kedro-astro/manifest.jsonl .kedro-astro/airflow .kedro-astro/airflow/standalone.log
+.kedro-astro/manifest.jsonl .kedro-astro/airflow .kedro-astro/airflow/scheduler.log
 conf/**/*credentials* conf/airflow/credentials.yml conf/airflow/globals.yml conf/base/airflow.yml
 conf/local/credentials.yml conf/logging.yml
 dags/my_project_dag.py data/06_models/classifier.pickle data/08_reporting/island_counts.json

@@ -39,8 +39,9 @@ def airflow(project: Path, secrets: dict[str, str]) -> Iterator[Client]:
         patch.setenv("PLANTED", secrets["environment"])
         patch.setenv("AIRFLOW_CONN_STORE", f"http://ada:{secrets['connection']}@127.0.0.1:9")
         with running(project, project / ".kedro-astro" / "airflow") as found:
-            found.wait_for("the DAGs", lambda: set(DAGS) <= set(found.dag_ids()))
-            yield Client.of(found)
+            client = Client.of(found)
+            client.wait_for("the DAGs", lambda: set(DAGS) <= set(client.dag_ids()))
+            yield client
 
 
 @pytest.fixture(scope="package")

@@ -81,4 +81,4 @@ def test_a_secret_that_a_dataset_prints_is_masked(
     log = json.dumps(airflow.task_log("penguins.leaking", run_id, "leaking_node"))
     assert "logging in with ***" in log and "nobody answers to ***" in log
     # Airflow 3.3's LocalExecutor repeats tasks' lines, unmasked, in the scheduler's own output.
-    assert files_with(project, secrets["printed"]) <= {"standalone.log"}
+    assert files_with(project, secrets["printed"]) <= {"scheduler.log"}

@@ -12,6 +12,7 @@ from kedro_astro.airflow.manifest import to_bytes
 from kedro_astro.reading.libraries import KEDRO
 from kedro_astro.structure import Structure
 from packages import Install, run
+from projects import REGISTRY, SALES, MakeProject
 
 WARM = """
 import json, logging, os, sys
@@ -39,16 +40,18 @@ def warm(
     """Warm up for a manifest; return the lines of the log, the modules, Kedro's environment.
 
     Args:
+        libraries: that the manifest names; if none, the project is read.
         before, then: code that runs before and after that.
     """
-    structure = Structure("shop", "Shop", "", (), {}, libraries=libraries)
-    manifest = project / "compiled.jsonl"
-    manifest.write_bytes(to_bytes(structure))
-    env = {"KEDRO_ASTRO_MANIFEST": str(manifest), **env}
+    if libraries:
+        structure = Structure("shop", "Shop", "", (), {}, libraries=libraries)
+        manifest = project / "compiled.jsonl"
+        manifest.write_bytes(to_bytes(structure))
+        env = {"KEDRO_ASTRO_MANIFEST": str(manifest), **env}
     output = run(f"{before}{WARM}{then}", str(project), executor, interpreter, env=env)
     *lines, last = output.splitlines()
     modules, environment = json.loads(last)
-    environment.pop("KEDRO_ASTRO_MANIFEST")
+    environment.pop("KEDRO_ASTRO_MANIFEST", None)
     return lines, set(modules), environment
 
 
@@ -207,3 +210,43 @@ def test_what_is_not_installed_is_never_imported(tmp_path: Path, packages: Insta
     env["PYTHONPATH"] += f"{os.pathsep}{tmp_path}"
     lines, modules, _ = warm(tmp_path, env, "mine")
     assert "mine (is not installed here)" in lines[1] and "mine" not in modules
+
+
+def test_the_first_reading_is_waited_for_and_no_later_one(
+    make_project: MakeProject, packages: Install
+) -> None:
+    """For what tasks imported when it was last read they start warm without another."""
+    nodes = "src/shop/pipelines/sales/__init__.py"
+    project = make_project({nodes: f"import good\n{SALES}"})
+    env = packages(good="", late="")
+    # Airflow is there in a scheduler, and a reading ends with its verdict.
+    before = (
+        "import airflow.models.dagbag\nfrom kedro_astro.airflow import warm as w\nw.EDITED = 0.0\n"
+    )
+    (waits, line), modules, _ = warm(project, env, before=before)
+    assert "The project is read for the first time. That is waited for, 240 s at most." in waits
+    assert "Tasks start warm: " in line and "good" in modules
+    # The reading waits for a file that never comes.
+    hangs = f"import good, late, os, time\nwhile not os.path.exists('go'): time.sleep(0.1)\n{SALES}"
+    (project / nodes).write_text(hangs)
+    try:
+        (line,), modules, _ = warm(project, env, before=before)
+    finally:
+        (project / "go").touch()  # Or it would stay.
+    assert "Tasks start warm: " in line and {"good", "late"} & modules == {"good"}
+
+
+def test_a_python_whose_path_leads_back_and_forth_reads_the_project_once(
+    make_project: MakeProject, packages: Install, tmp_path: Path, no_airflow: str
+) -> None:
+    """Or the manifest would never be fresh for who knows it by its shorter path."""
+    registry = f"open({str(tmp_path / 'log')!r}, 'a').write('read ')\n{REGISTRY}"
+    project = make_project({"src/shop/pipeline_registry.py": registry})
+    code = "import sys; from pathlib import Path; from kedro_astro.airflow.manifest import read\n"
+    code += "assert read(Path(sys.argv[1])).dag_ids"
+    there_and_back = no_airflow.replace("/bin/", "/bin/../bin/")
+    read = []
+    for python in (there_and_back, no_airflow, there_and_back):
+        run(code, str(project), env={**packages(), "KEDRO_ASTRO_PYTHON": python})
+        read.append((tmp_path / "log").read_text())
+    assert {*read} == {read[0]}

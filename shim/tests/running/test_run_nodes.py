@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -47,17 +48,28 @@ HOOKS = (Tell(),)
 )
 
 
-def run(project: Path, **given: Any) -> subprocess.CompletedProcess[str]:
+PARSED = """
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:
+    from airflow.models.dagbag import DagBag
+DagBag("dags/any.py")
+"""
+"""What a task's process does first, and what it leaves behind there."""
+
+
+def run(project: Path, before: str = "", **given: Any) -> subprocess.CompletedProcess[str]:
     given = {"nodes": ["first", "second"], **given}
     given = {"pipeline": "sales", "run_id": "2026-01-01T00.00.00.000Z", **given}
     given["project"] = str(project)
     return subprocess.run(
-        [sys.executable, "-c", RUN, json.dumps(given)],
+        [sys.executable, "-c", before + RUN, json.dumps(given)],
         env={**os.environ, "PYTHONPATH": str(SHIM)},
         cwd=project,
         capture_output=True,
         text=True,
         check=False,
+        timeout=60,
     )
 
 
@@ -303,3 +315,13 @@ def test_partitions_that_one_task_saves_are_what_another_loads(make_project: Mak
         done = run(project, nodes=[name])
         assert done.returncode == 0, done.stderr
     assert total(project) == {"ones": 2, "tens": 4}
+
+
+def test_a_crash_ends_the_process_after_airflows_parse(make_project: MakeProject) -> None:
+    """It would go on crashing for ever: Airflow's handler returns to what has crashed."""
+    crash = SALES.replace("    return x * 2", "    import ctypes; ctypes.string_at(0)")
+    dags = {"dags/any.py": "# airflow dag"}
+    project = make_project({"src/shop/pipelines/sales/__init__.py": crash, **dags})
+    (project / "data").mkdir()
+    (project / "data/raw.json").write_text("21")
+    assert run(project, PARSED).returncode == -signal.SIGSEGV

@@ -8,8 +8,9 @@ if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
     import kedro_astro.project
 
-    if not kedro_astro.project.IN_DAGS:
-        # Another interpreter's libraries are beside it, and they are not for this one.
+    if not kedro_astro.project.IN_DAGS or sys.argv[1:2] == ["serve"]:
+        # Another interpreter's libraries are beside it, and they are not for this one. Nor is a
+        # project's `dags/` for what Airflow imports itself.
         del sys.path[0]
 
 if __name__ == "__main__":
@@ -23,6 +24,10 @@ if __name__ == "__main__":
             from kedro_astro.reading.discover import main as read
 
             read(*arguments)
+        case ["serve", port]:
+            from kedro_astro.airflow.server import main as serve
+
+            serve(port)
         case _:
             from kedro_astro.cli import astro
 

@@ -209,6 +209,10 @@ def of_status(status: int) -> str:
     if status == -SIGKILL:
         what = "The process of this task's nodes was killed (SIGKILL). If you did not stop it,"
         return f"{what} there was no memory left: give the task less to hold, or a larger worker."
-    name = f"signal {Signals(-status).name}" if status < 0 else f"status {status}"
     what = "The process of this task's nodes did not run to its end"
-    return f"{what}: it ended with {name}. Its last lines may say why."
+    return f"{what}: it ended with {ending(status)}. Its last lines may say why."
+
+
+def ending(status: int) -> str:
+    """Return how a process has ended, in words; `status` as above."""
+    return f"signal {Signals(-status).name}" if status < 0 else f"status {status}"

@@ -3,7 +3,9 @@
 `kedro astro up` uses it, and so do kedro-astro's own demo and tests.
 """
 
+import fcntl
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,21 @@ from typing import Any
 import httpx
 import psutil
 
-from kedro_astro.errors import StandaloneError
+from kedro_astro.airflow.manifest import read
+from kedro_astro.errors import KedroAstroError, StandaloneError, ending
+from kedro_astro.project import command
 
 HOST = "127.0.0.1"
+
+OURS = "KEDRO_ASTRO_UP"
+"""Names the home of an Airflow of ours in the environment of all processes that belong to it."""
+
+LARGE = 5 << 20
+"""Bytes of a component's log above which a new one is begun; the one before it is kept."""
+
+NEWS, SILENCE = 20.0, 300.0
+"""Seconds of a start after which it is said what it waits for; and seconds without a line in its
+log after which it is given up. The scheduler is silent during the project's first reading."""
 
 
 @dataclass
@@ -30,81 +44,96 @@ class Airflow:
 
     Attributes:
         url: address of the UI.
-        process: that ends when Airflow does.
-        log: file with the output of all its components.
+        logs: the folder with what each component writes, `NAME.log`.
+        processes: of the components, by name.
     """
 
     url: str
-    process: psutil.Popen
-    log: Path
+    logs: Path
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def is_healthy(self) -> bool:
-        """Whether scheduler and DAG processor say that they work, and `dags/` is looked at.
+    def working(self, project: Path) -> set[str]:
+        """Return the components that work, the DAG processor only once it has read the project.
 
-        And the API that tasks use, which Airflow builds when it is first asked: two seconds that
-        would be the first task's.
-
-        Raises:
-            StandaloneError: if Airflow does not answer; the other questions do the same.
+        What does not answer does not work yet.
         """
-        self._get("/execution/health")
-        health = self._get("/api/v2/monitor/health")
-        healthy = {name for name, part in health.items() if part and part["status"] == "healthy"}
-        looked = self.dag_ids() or self.import_errors()
-        return bool(looked) and {"scheduler", "dag_processor"} <= healthy
+        working: set[str] = set()
+        with suppress(KedroAstroError):
+            for name, part in self._get("/api/v2/monitor/health").items():
+                if part and part["status"] == "healthy":
+                    working |= {"api-server", name.replace("_", "-")}
+            if not (self.dag_ids() or self.import_errors()):
+                # There may be none to come.
+                known = read(project, lambda: 0.0)
+                if known.dag_ids or known.problems or known.still_reading:
+                    working.discard("dag-processor")
+        return working
 
     def dag_ids(self) -> list[str]:
-        """Return the ids of the DAGs that Airflow has, sorted."""
+        """Return the ids of the DAGs that Airflow has, sorted.
+
+        Raises:
+            StandaloneError: if Airflow does not answer; the next question does the same.
+        """
         return sorted(dag["dag_id"] for dag in self._get("/api/v2/dags?limit=1000")["dags"])
 
     def import_errors(self) -> list[str]:
         """Return what Airflow shows for the DAG files that it could not import."""
         return [e["stack_trace"] for e in self._get("/api/v2/importErrors")["import_errors"]]
 
-    def wait_for(self, what: str, look: Callable[[], Any], seconds: float = 120) -> Any:
-        """Call `look` until it returns something true, and return that.
-
-        Args:
-            what: what is waited for, for the error.
-            look: asks Airflow; no answer counts as "not yet".
-            seconds: how long to go on.
+    def moments(self) -> Iterator[None]:
+        """Yield a few times in a second, for as long as Airflow runs; its logs are kept small.
 
         Raises:
-            StandaloneError: if Airflow ends or the time is up.
+            StandaloneError: if a component has ended, with what it wrote last.
         """
-        end = time.monotonic() + seconds
-        while (running := self.process.poll() is None) and time.monotonic() < end:
-            with suppress(StandaloneError):
-                if found := look():
-                    return found
+        while True:
+            for name, process in self.processes.items():
+                if (status := process.poll()) is not None:
+                    what = f"Airflow's {name} has ended with {ending(status)}."
+                    raise StandaloneError(f"{what} {self.last_lines(name)}")
+                with suppress(OSError):
+                    if (log := self.log(name)).stat().st_size > LARGE:
+                        shutil.copyfile(log, f"{log}.1")
+                        os.truncate(log, 0)
+            # A line for each parse, in a folder for each day.
+            for day in sorted(self.logs.glob("logs/dag_processor/*-*-*"))[:-1]:
+                shutil.rmtree(day, ignore_errors=True)
+            yield
             time.sleep(0.25)
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
-        why = f" within {seconds:.0f} seconds" if running else ", and Airflow has ended"
-        problem = f"{what} did not come{why}. The log {self.log} ends with:"
-        raise StandaloneError("\n  ".join([problem, *lines]))
 
-    def _get(self, path: str) -> Any:
-        # Proxies of the environment are for other hosts than this one.
-        with httpx.Client(base_url=self.url, timeout=30, trust_env=False) as http:
-            try:
-                token = http.get("/auth/token").raise_for_status().json()["access_token"]
-                found = http.get(path, headers={"Authorization": f"Bearer {token}"})
-                return found.raise_for_status().json()
-            except (httpx.HTTPError, ValueError) as error:
-                raise StandaloneError(f"Airflow gives no {self.url}{path}: {error}") from None
+    def log(self, name: str) -> Path:
+        """Return the file with what a component writes."""
+        return self.logs / f"{name}.log"
+
+    def last_lines(self, name: str, most: int = 15) -> str:
+        """Return a sentence with what a component wrote last."""
+        lines = self.log(name).read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n    ".join([f"The log {self.log(name)} ends with:", *lines[-most:]])
+
+    def _get(self, path: str, **headers: str) -> Any:
+        try:
+            # Proxies of the environment are for other hosts than this one.
+            found = httpx.get(f"{self.url}{path}", headers=headers, timeout=30, trust_env=False)
+            return found.raise_for_status().json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise StandaloneError(f"Airflow gives no {self.url}{path}: {error}") from None
 
 
 @contextmanager
-def running(project: Path, home: Path, port: int = 0) -> Iterator[Airflow]:
+def running(
+    project: Path, home: Path, port: int = 0, say: Callable[[str], object] = str
+) -> Iterator[Airflow]:
     """Run an Airflow (SQLite, LocalExecutor) that looks at the project's `dags/` folder.
 
-    It listens on this machine only and asks for no password. When the block ends, however it
-    ends, none of its processes is left.
+    It answers this machine only and asks for no password. When the block ends, however it ends,
+    none of its processes is left; what is left of one that was killed is ended first.
 
     Args:
         project: the folder that holds `dags/`.
         home: `AIRFLOW_HOME`: its database, configuration and logs; made if it is not there.
         port: of the UI; any free one if 0.
+        say: is called with a line for each step of the start.
 
     Yields:
         The Airflow, healthy.
@@ -115,48 +144,88 @@ def running(project: Path, home: Path, port: int = 0) -> Iterator[Airflow]:
     """
     if (installed := version("apache-airflow")) < "3":
         raise StandaloneError(f"Start Airflow {installed} with `airflow standalone`.")
-    refuse_second(home)
+    home = home.resolve()
     if awkward := sorted(set("%?#") & set(str(home))):
         raise StandaloneError(f"Rename {home}: Airflow cannot have {' or '.join(awkward)} in it.")
-    try:
-        port = _free_port(port)
-    except OSError:
-        raise StandaloneError(f"Port {port} is taken by another program. Name another.") from None
     home.mkdir(parents=True, exist_ok=True)
-    log = home / "standalone.log"
-    # Whoever ends us otherwise than by Ctrl-C ends Airflow as well.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
-    with log.open("wb") as output:
-        process = psutil.Popen(
-            [sys.executable, "-m", "airflow", "standalone"],
-            cwd=project,
-            env=_environment(project, home, port),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    lock = home / "up.lock"
+    with lock.open("a") as held:
         try:
-            airflow = Airflow(f"http://{HOST}:{port}", process, log)
-            airflow.wait_for("a healthy Airflow", airflow.is_healthy)
+            # Of one that was killed nobody holds it.
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            what = f"It is already running at {lock.read_text()}. Ctrl-C in its terminal stops it."
+            raise StandaloneError(what) from None
+        if left := _end(home):
+            say(f"Ended {left} processes of an Airflow whose `kedro astro up` was killed.")
+        try:
+            with socket.create_server((HOST, port)) as probe:
+                port = probe.getsockname()[1]
+        except OSError:
+            what = f"Port {port} is taken by another program. Name another."
+            raise StandaloneError(what) from None
+        airflow = Airflow(f"http://{HOST}:{port}", home)
+        lock.write_text(f"{airflow.url} (process {os.getpid()})")
+        # Whoever ends us otherwise than by Ctrl-C ends Airflow as well.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)
+        try:
+            _start(airflow, project, port, say)
             yield airflow
         finally:
-            _stop(process)
+            _end(home)
 
 
-def refuse_second(home: Path) -> None:
-    """Raise if an Airflow with that home runs: two would write into one database.
+def _start(airflow: Airflow, project: Path, port: int, say: Callable[[str], object]) -> None:
+    """Start the components, and wait until they work.
 
     Raises:
-        StandaloneError: with its address.
+        StandaloneError: if one of them ends, or those that are waited for write nothing any more.
     """
-    for process in psutil.process_iter(["cmdline", "environ"]):
-        env = process.info["environ"] or {}  # None if it is of another user
-        same = env.get("AIRFLOW_HOME") == str(home.resolve())
-        if same and "standalone" in process.info["cmdline"]:
-            url = env.get("AIRFLOW__API__BASE_URL")
-            raise StandaloneError(f"It is already running at {url} (process {process.pid}).")
+    began = news = time.monotonic()
+    # What `airflow standalone` starts, but for servers that show logs to all the world.
+    commands = {
+        "db-migrate": ["airflow", "db", "migrate"],
+        "api-server": command(sys.executable, "serve", str(port)),
+        "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
+        "dag-processor": ["airflow", "dag-processor"],
+        "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
+    }
+    for name, arguments in commands.items():
+        airflow.log(name).unlink(missing_ok=True)
+        # Many processes append to it, so that what is cut leaves no hole.
+        with airflow.log(name).open("ab") as output:
+            airflow.processes[name] = subprocess.Popen(
+                arguments,
+                cwd=project,
+                env=_environment(project, airflow.logs, port),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        if name == "db-migrate" and airflow.processes[name].wait() == 0:
+            del airflow.processes[name]
+        next(airflow.moments())
+    waiting = [*airflow.processes]
+    for _ in airflow.moments():
+        now = time.monotonic()
+        for name in sorted(airflow.working(project).intersection(waiting)):
+            waiting.remove(name)
+            say(f"  {name} works after {now - began:.0f} s")
+            news = now
+        if not waiting:
+            break
+        what = "\n".join(f"  {name}: not yet. {airflow.last_lines(name, 1)}" for name in waiting)
+        if time.time() - max(airflow.log(name).stat().st_mtime for name in waiting) > SILENCE:
+            raise StandaloneError(f"Airflow does not start, and writes nothing any more.\n{what}")
+        if now - news > NEWS:
+            say(what)
+            news = now
+    # Built when it is first asked for, which takes two seconds that would be the first task's. To a
+    # request without such a header Airflow adds a token that this API logs a traceback of.
+    with suppress(StandaloneError):
+        airflow._get("/execution/health", authorization="none")
 
 
 def _environment(project: Path, home: Path, port: int) -> dict[str, str]:
@@ -169,11 +238,7 @@ def _environment(project: Path, home: Path, port: int) -> dict[str, str]:
         "CORE__PARALLELISM": 4,
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
         "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": True,
-        "API__HOST": HOST,
-        "API__PORT": port,
         "API__BASE_URL": f"http://{HOST}:{port}",
-        "LOGGING__WORKER_LOG_SERVER_PORT": _free_port(),
-        "LOGGING__TRIGGER_LOG_SERVER_PORT": _free_port(),
         # An edit is to be seen soon; a parse of an unchanged project costs next to nothing.
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 5,
         "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": 0,
@@ -188,27 +253,34 @@ def _environment(project: Path, home: Path, port: int) -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(others)},
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
-        "AIRFLOW_HOME": str(home.resolve()),
+        "AIRFLOW_HOME": str(home),
+        OURS: str(home),
+        # Or a process that gives itself a title writes that over what shows its environment.
+        "SPT_NOENV": "1",
         **{f"AIRFLOW__{key}": str(value) for key, value in settings.items()},
     }
 
 
-def _free_port(port: int = 0) -> int:
-    """Return the port, or any if it is 0; an OSError says that it is taken."""
-    with socket.create_server((HOST, port)) as probe:
-        return int(probe.getsockname()[1])
-
-
-def _stop(process: psutil.Popen) -> None:
-    """End the process and all that descend from it: gently, then for good."""
-    alive: set[psutil.Process] = set()
+def _end(home: Path) -> int:
+    """End all processes of an Airflow with this home, gently, then for good; return how many there
+    were. Call it while the lock is held: then they are ours, or nobody's any more."""
+    members = _members(home)
+    count = len(members)
     for number in (signal.SIGTERM, signal.SIGKILL):
-        for other in psutil.process_iter():
-            # A child whose parent has ended is no descendant any more, but still of the session.
-            with suppress(OSError, psutil.Error):
-                if os.getsid(other.pid) == process.pid or process in other.parents():
-                    alive.add(other)
-        for member in alive:
+        for process in members:
             with suppress(psutil.NoSuchProcess):
-                member.send_signal(number)
-        alive = set(psutil.wait_procs(alive, timeout=10)[1])
+                process.send_signal(number)
+        psutil.wait_procs(members, timeout=10)
+        members |= _members(home)
+    return count
+
+
+def _members(home: Path) -> set[psutil.Process]:
+    """Return the processes with the mark of this home, and all that they started, such as a node's
+    that has another environment. That of other users' is not shown."""
+    found = set()
+    for process in psutil.process_iter(["environ"]):
+        if (process.info["environ"] or {}).get(OURS) == str(home):
+            with suppress(psutil.NoSuchProcess):
+                found |= {process, *process.children(recursive=True)}
+    return found

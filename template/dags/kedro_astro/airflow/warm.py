@@ -17,7 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
 
-from kedro_astro.airflow.manifest import own_python, read
+from kedro_astro.airflow.manifest import NAME as MANIFEST
+from kedro_astro.airflow.manifest import kept_at, own_python, read
 from kedro_astro.airflow.trial import ALL, TOO_LARGE, load, memory, memory_left, trial
 from kedro_astro.project import cache_folder, prepare_kedro
 from kedro_astro.reading.libraries import installed
@@ -25,8 +26,11 @@ from kedro_astro.reading.libraries import installed
 SWITCH = "KEDRO_ASTRO_WARM_START"
 """`off` turns the warm start off."""
 
-PATIENCE = 20.0
-"""Seconds to wait for a project that is being read."""
+EDITED, FIRST = 20.0, 240.0
+"""Seconds to wait for a project that is being read. Where it was read before, tasks import about
+what they did then. Where it was not, it has no DAG: only your other DAGs wait, and less than the
+five minutes in which Kubernetes ends a scheduler that does not answer. Later is too late: the
+processes that fork the tasks are then there."""
 
 NAME = "warm.json"
 """The file in the cache folder with what came of modules, and their bytes, under a key."""
@@ -73,7 +77,7 @@ def _never_warm(component: str, executor: str, new_interpreter: bool) -> str:
 
 
 def _warm(project: Path) -> None:
-    libraries = read(project, lambda: PATIENCE).structure().libraries
+    libraries = read(project, lambda: _patience(project)).structure().libraries
     if not libraries:
         log.warning("Tasks start cold: the project could not be read yet.")
         return
@@ -107,6 +111,13 @@ def _warm(project: Path) -> None:
     if cold:
         why = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in cold.items())
         log.warning("Left cold, so each task imports it: %s. To try again, delete %s.", why, file)
+
+
+def _patience(project: Path) -> float:
+    if kept_at(cache_folder(project) / MANIFEST):
+        return EDITED
+    log.info("The project is read for the first time. That is waited for, %.0f s at most.", FIRST)
+    return FIRST
 
 
 def _key() -> str:

@@ -47,18 +47,29 @@ def astro() -> None:
 @astro.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, help="Of the UI.")
 def up(port: int) -> None:
-    """Start a real Airflow for this project, without Docker, until you press Ctrl-C."""
+    """Start a real Airflow for this project, without Docker, until you press Ctrl-C.
+
+    Its UI and API ask for no password, and answer this machine only: as 127.0.0.1 or localhost,
+    and no page of another site. When one of its components ends, all of it does, and says why.
+    What one that was killed has left is ended by the next.
+    """
+    from rich.console import Console
+
     from kedro_astro.airflow.standalone import running
 
     click.echo("Starting Airflow, which takes some 20 seconds ...")
+    spinner = Console().status("Ctrl-C stops it")
+    home = _project() / CACHE / "airflow"
     try:
-        with running(_project(), _project() / CACHE / "airflow", port) as airflow:
+        with spinner, running(_project(), home, port, click.echo) as airflow:
+            spinner.stop()
             for dag_id in airflow.dag_ids():
                 click.echo(f"  {airflow.url}/dags/{dag_id}")
             for problem in airflow.import_errors():
                 click.secho(problem, fg="red", err=True)
-            click.echo(f"Airflow is at {airflow.url}, its log in {airflow.log}. Ctrl-C stops it.")
-            airflow.wait_for("Ctrl-C", lambda: None, float("inf"))
+            click.echo(f"Airflow is at {airflow.url}, its logs in {airflow.logs}. Ctrl-C stops it.")
+            for _ in airflow.moments():
+                pass
     except KeyboardInterrupt:
         click.echo("Airflow is stopped.")
 

@@ -7,6 +7,7 @@ anything uses them.
 import logging
 import os
 import selectors
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 from subprocess import PIPE, Popen
@@ -27,6 +28,10 @@ def worker(session: Session, mask: Mask) -> None:
     Raises:
         Exception: whatever the project raises.
     """
+    # A crash ends it. Airflow's parse of the DAG file has left a handler that returns to what
+    # crashed, for ever; outside the main thread there is none.
+    with suppress(ValueError):
+        signal.signal(signal.SIGSEGV, signal.SIG_DFL)
     run(session, mask)
 
 
