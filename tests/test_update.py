@@ -9,8 +9,7 @@ from pathlib import Path
 
 import copier
 import pytest
-from kedro_astro.cli.integrity import checksums
-from kedro_astro.project import CHECKSUMS, REPAIR
+from kedro_astro.__main__ import CHECKSUMS, REPAIR, checksums
 from scaffold import GIT, ROOT, Releases, commit, python, run, succeed, tree
 
 pytestmark = pytest.mark.slow

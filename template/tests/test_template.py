@@ -5,8 +5,8 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "dags"))  # as Airflow does
 
-from kedro_astro.cli.integrity import changed_files, conflicts
-from kedro_astro.project import REPAIR
+from kedro_astro.__main__ import REPAIR, changed_files
+from kedro_astro.cli.integrity import conflicts
 
 PROJECT = Path(__file__).resolve().parents[1]
 

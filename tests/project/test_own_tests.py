@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from kedro_astro.project import REPAIR
+from kedro_astro.__main__ import REPAIR
 from scaffold import python, run, scaffold, succeed
 from team import (
     CONFLICT,
