@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Sized
 from importlib.util import find_spec
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -44,8 +43,8 @@ def commands() -> None:
 def astro() -> None:
     """Run this project's pipelines on Airflow."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # names may be any bytes
+        # Names of files may be any bytes.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if not find_spec("airflow") and "--help" not in sys.argv:
         _become_airflows(_project())
     # What Airflow reads when it is imported, for whoever has none of their own.

@@ -5,34 +5,30 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from kedro_astro.__main__ import SHIM, content, damage
-from kedro_astro.project import IN_DAGS
+from kedro_astro.__main__ import content, damage
 
 # The whole words, not to be found in this file itself.
 MARKERS = (b"<" * 7 + b" before updating", b">" * 7 + b" after updating")
 
-FOLDERS = """
-.astro .github .github/workflows conf conf/airflow conf/base conf/local dags dags/kedro_astro data
-data/01_raw data/02_intermediate data/03_primary data/06_models data/07_model_output
-data/08_reporting include plugins src tests tests/dags
-""".split()
-"""Where the template writes, besides the project's own folder."""
+FOLDERS = "conf dags include plugins src tests .astro .github".split()
+"""Where the template writes, besides the project's own folder and `data`."""
+
+BELOW = "conf/airflow conf/base conf/local dags/kedro_astro data data/0[123678]_* tests/dags"
+"""Folders that it has there."""
 
 MANAGED = """
-.astro/config.yaml .astro/dag_integrity_exceptions.txt .astro/test_dag_integrity_default.py
-.copier-answers.yml .dockerignore Dockerfile dags/.airflowignore dags/airflow.schema.json
-dags/kedro_dags.py dags/kedro_problems.py docker-compose.override.yml packages.txt
-plugins/kedro_astro_warm.py requirements-kedro.txt requirements.txt tests/dags/test_dags.py
-tests/test_template.py
-""".split()
-"""Files that an update writes in every project, besides the shim."""
+.astro/*.yaml .astro/*.txt .astro/*.py .copier-answers.yml .dockerignore Dockerfile *compose*.yml
+dags/.airflowignore dags/*.json dags/kedro_*.py dags/kedro_astro/**/*.py packages.txt
+plugins/kedro_astro*.py requirements*.txt tests/dags/test_dags.py tests/test_template.py
+"""
+"""Files that an update writes in every project."""
 
 
 def conflicts(project: Path) -> list[str]:
     """Return where `copier update` left both versions: `file:line`, relative to the project."""
     return [
         f"{file.relative_to(project).as_posix()}:{number}"
-        for pattern in ("*", *(f"{folder}/**/*" for folder in FOLDERS if folder[:4] != "data"))
+        for pattern in ("*", *(f"{folder}/**/*" for folder in FOLDERS))
         for file in sorted(project.glob(pattern))
         for number, line in enumerate((content(file) or b"").splitlines(), start=1)
         if line.startswith(MARKERS)
@@ -46,38 +42,32 @@ def wrong_files(project: Path) -> Iterator[tuple[str, str]]:
         yield "error", what
     if damaged := damage():
         yield "error", damaged
-    if not (project / ".copier-answers.yml").is_file():
-        return
-    for what in _in_the_way(project):
-        yield "warning", f"{what}. Do that before you update."
+    if os.path.exists(project / ".copier-answers.yml"):
+        for what, remedy in _in_the_way(project):
+            yield "warning", f"{what}. Before the next copier update: {remedy}."
 
 
-def _in_the_way(project: Path) -> Iterator[str]:
-    """Yield what an update would stop at, half-way, or lose."""
-    top = os.path.realpath(project)
-    for folder in FOLDERS:
-        path = os.path.realpath(project / folder)
-        if not f"{path}/".startswith(f"{top}/"):
-            yield f"{folder} leads out of the project, where no update writes: make it a folder"
-        elif os.path.exists(path) and not os.path.isdir(path):
-            yield f"{folder} is no folder, and the template has one there: move it away"
-    shim = [f"dags/{file.relative_to(SHIM.parent)}" for file in SHIM.rglob("*.py")] * IN_DAGS
-    there = [name for name in (*MANAGED, *shim) if os.path.exists(project / name)]
-    for name in there:
-        if os.path.isdir(project / name):
-            yield f"{name} is a folder, and the template has a file there: move it away"
-        try:
-            (content(project / name) or b"").decode()
-        except UnicodeDecodeError as error:
-            where = f"at byte {error.start} of {name}, which an update would drop"
-            yield f"there is something that is no UTF-8 {where}: save it as UTF-8"
+def _in_the_way(project: Path) -> Iterator[tuple[str, str]]:
+    """Yield what an update would stop at, half-way, or lose; and what to do."""
+    for path in (path for each in (*FOLDERS, *BELOW.split()) for path in project.glob(each)):
+        name = path.relative_to(project)
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(project)):
+            yield f"{name} leads out of the project", "make it a folder"
+        elif not os.path.isdir(path):
+            yield f"{name} is no folder, as it is in the template", "move it away"
+    managed = [path for each in MANAGED.split() for path in sorted(project.glob(each))]
+    for path in managed:
+        name = path.relative_to(project)
+        if os.path.isdir(path):
+            yield f"{name} is a folder, and in the template a file", "move it away"
+        if "\ufffd" in (content(path) or b"").decode(errors="replace"):
+            yield f"{name} has bytes that are no UTF-8 and that an update drops", "save it as UTF-8"
     for ignored in _ignored(project):
-        folder = f"{ignored.rstrip('/')}/"
-        if any(f"{name}/".startswith(folder) for name in there):
-            what = f"git ignores {ignored}, so an update would overwrite or delete what you changed"
-            yield f"{what}: `git add --force {ignored}`"
+        if any(project / ignored in (path, *path.parents) for path in managed):
+            what = f"git ignores {ignored}, so an update overwrites or deletes what you changed"
+            yield what, f"`git add --force {ignored}`"
         if ignored.endswith(".rej"):
-            yield f"{ignored} is left of an older update, and the next one stops at it: delete it"
+            yield f"{ignored} is left of an older update, and the next one stops at it", "delete it"
 
 
 def _ignored(project: Path) -> list[str]:
@@ -87,5 +77,5 @@ def _ignored(project: Path) -> list[str]:
         done = subprocess.run(command, cwd=project, capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return []  # No git, or no repository.
-    found = os.fsdecode(done.stdout).split("\0")
-    return [] if "./" in found else found[:-1]
+    found = os.fsdecode(done.stdout).split("\0")[:-1]
+    return [] if "./" in found else found

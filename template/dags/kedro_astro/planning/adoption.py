@@ -71,8 +71,6 @@ def airflow_of(dockerfile: str) -> str | None:
             old, major, minor = runtime.groups("")
             # Runtime 13 was the last of Airflow 2, which was 2.11.
             found = f"2.{int(major) - 2}" if old and major else f"{major}{minor}"
-        elif "$" in image:
-            found = ""
     return found
 
 
@@ -99,7 +97,7 @@ def _in_the_image(files: Files, airflow: str, deployed: bool) -> Iterator[tuple[
     if own and "KEDRO_ASTRO_PYTHON" not in dockerfile:
         what = f"the Dockerfile does not install {libraries}, so the image would have no Kedro."
         yield "error", f"{what} As root, add these lines:\n{OWN_PYTHON}"
-    if not {"kedro", UNKNOWN} & named(files, libraries):
+    if libraries not in files or not {"kedro", UNKNOWN} & named(files, libraries):
         what = f"{libraries} does not name kedro, so the image would not have it."
         yield "error", f"{what} Add kedro and the libraries of your pipelines."
     if missing := lacking(files, libraries):
