@@ -51,7 +51,8 @@ def _in_the_way(project: Path) -> Iterator[tuple[str, str]]:
     """Yield what an update would stop at, half-way, or lose; and what to do."""
     for path in (path for each in (*FOLDERS, *BELOW.split()) for path in project.glob(each)):
         name = path.relative_to(project)
-        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(project)):
+        outside = os.path.relpath(os.path.realpath(path), os.path.realpath(project))[:2] == ".."
+        if os.path.islink(path) and outside:
             yield f"{name} leads out of the project", "make it a folder"
         elif not os.path.isdir(path):
             yield f"{name} is no folder, as it is in the template", "move it away"
