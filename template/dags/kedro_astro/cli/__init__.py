@@ -105,21 +105,20 @@ def check(target: str | None, as_json: bool) -> None:
     project = _project()
     manifest = read(project)
     structure = chosen(manifest.structure())
-    files = {
-        file.relative_to(project).as_posix(): text.decode(errors="replace")
+    texts = {
+        file.relative_to(project).as_posix(): content(file)
         for pattern in (*adoption.LOOKED_AT, *deployment.LOOKED_AT)
         for file in sorted(project.glob(pattern))
-        if (text := content(file)) is not None
     }
+    files = {name: (text or b"").decode(errors="replace") for name, text in texts.items()}
+    unread = [f"{name} is no file that can be read." for name in texts if texts[name] is None]
+    problems, plans = [*manifest.problems, *unread], plan_all(structure)
 
     def exists(path: str) -> bool:
         return os.path.exists(project / path)
 
-    plans, problems = plan_all(structure), manifest.problems
-    found = [
-        *findings(structure, plans, problems, exists, target, files, __version__),
-        *(Finding(level, "", what) for level, what in wrong_files(project)),
-    ]
+    found = findings(structure, plans, problems, exists, target, files, __version__)
+    found += (Finding(level, "", what) for level, what in wrong_files(project))
     if as_json:
         click.echo(json.dumps([finding._asdict() for finding in found], indent=2))
     else:
@@ -146,8 +145,8 @@ def compile(manifest: Path) -> None:
     structure = made.structure()
     if made.problems:
         lost = [name for name in structure.sources if not os.path.exists(_project() / name)]
-        hint = f"  {', '.join(lost)} is not there. In an image: does .dockerignore leave it out?"
-        raise BrokenProjectError([*made.problems, *([hint] if lost else [])], kept=None)
+        hints = [f"  There is no {name}. Does .dockerignore leave it out?" for name in lost]
+        raise BrokenProjectError([*made.problems, *hints], kept=None)
     click.echo(f"{manifest}: {_count(structure.pipelines, 'pipeline')} of {structure.project_name}")
 
 
@@ -168,8 +167,7 @@ def _become_airflows(project: Path) -> NoReturn:
     version = airflow_of(texts[0])
     airflow = f"apache-airflow~={version}.0" if version else "apache-airflow"
     grouped = re.search(r"(?m)^airflow\s*=", texts[1])
-    how = "uv sync --group airflow" if grouped else f"uv pip install '{airflow}'"
-    how = f"Install it: `{how}`."
+    how = f"Install it: `{'uv sync --group airflow' if grouped else f'uv pip install {airflow}'}`."
     if (project / OWN_REQUIREMENTS).exists():
         how = "Make the virtual environment for it:\nuv venv .venv-airflow\nuv pip install"
         how += f" --python .venv-airflow --compile-bytecode '{airflow}' pytest"

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from kedro_astro.__main__ import content, damage
@@ -13,14 +14,16 @@ MARKERS = (b"<" * 7 + b" before updating", b">" * 7 + b" after updating")
 FOLDERS = "conf dags include plugins src tests .astro .github".split()
 """Where the template writes, besides the project's own folder and `data`."""
 
-BELOW = "conf/airflow conf/base conf/local dags/kedro_astro data data/0[123678]_* tests/dags"
+BELOW = (
+    "conf/airflow conf/base conf/local dags/kedro_astro data data/0[123678]_* tests/dags".split()
+)
 """Folders that it has there."""
 
 MANAGED = """
 .astro/*.yaml .astro/*.txt .astro/*.py .copier-answers.yml .dockerignore Dockerfile *compose*.yml
 dags/.airflowignore dags/*.json dags/kedro_*.py dags/kedro_astro/**/*.py packages.txt
 plugins/kedro_astro*.py requirements*.txt tests/dags/test_dags.py tests/test_template.py
-"""
+""".split()
 """Files that an update writes in every project."""
 
 
@@ -43,40 +46,37 @@ def wrong_files(project: Path) -> Iterator[tuple[str, str]]:
     if damaged := damage():
         yield "error", damaged
     if os.path.exists(project / ".copier-answers.yml"):
-        for what, remedy in _in_the_way(project):
-            yield "warning", f"{what}. Before the next copier update: {remedy}."
+        for what in _in_the_way(project):
+            yield "warning", f"{what} before the next copier update."
 
 
-def _in_the_way(project: Path) -> Iterator[tuple[str, str]]:
+def _in_the_way(project: Path) -> Iterator[str]:
     """Yield what an update would stop at, half-way, or lose; and what to do."""
-    for path in (path for each in (*FOLDERS, *BELOW.split()) for path in project.glob(each)):
-        name = path.relative_to(project)
+    for path in (path for each in (*FOLDERS, *BELOW) for path in project.glob(each)):
         outside = os.path.relpath(os.path.realpath(path), os.path.realpath(project))[:2] == ".."
-        if os.path.islink(path) and outside:
-            yield f"{name} leads out of the project", "make it a folder"
-        elif not os.path.isdir(path):
-            yield f"{name} is no folder, as it is in the template", "move it away"
-    managed = [path for each in MANAGED.split() for path in sorted(project.glob(each))]
+        if (os.path.islink(path) and outside) or not os.path.isdir(path):
+            name = path.relative_to(project)
+            yield f"{name} is no folder in the project, as it is in the template. Make it one"
+    managed = [path for each in MANAGED for path in sorted(project.glob(each))]
     for path in managed:
         name = path.relative_to(project)
         if os.path.isdir(path):
-            yield f"{name} is a folder, and in the template a file", "move it away"
+            yield f"{name} is a folder, and in the template a file. Move it away"
         if "\ufffd" in (content(path) or b"").decode(errors="replace"):
-            yield f"{name} has bytes that are no UTF-8 and that an update drops", "save it as UTF-8"
+            yield f"{name} has bytes that are no UTF-8; an update drops them. Save it as UTF-8"
     for ignored in _ignored(project):
         if any(project / ignored in (path, *path.parents) for path in managed):
             what = f"git ignores {ignored}, so an update overwrites or deletes what you changed"
-            yield what, f"`git add --force {ignored}`"
+            yield f"{what}. Do `git add --force {ignored}`"
         if ignored.endswith(".rej"):
-            yield f"{ignored} is left of an older update, and the next one stops at it", "delete it"
+            yield f"{ignored} is left of an older update, and the next one stops at it. Delete it"
 
 
 def _ignored(project: Path) -> list[str]:
     """Return what git ignores in the project: files, and folders in which it ignores everything."""
     command = "git ls-files --others --ignored --exclude-standard --directory -z".split()
-    try:
-        done = subprocess.run(command, cwd=project, capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return []  # No git, or no repository.
-    found = os.fsdecode(done.stdout).split("\0")[:-1]
-    return [] if "./" in found else found
+    with suppress(OSError):  # There may be no git.
+        done = subprocess.run(command, cwd=project, capture_output=True, check=False)
+        found = os.fsdecode(done.stdout).split("\0")[:-1]
+        return [] if "./" in found else found
+    return []

@@ -22,7 +22,14 @@ Files = Mapping[str, str]
 """Texts of those files of `LOOKED_AT` that there are, by path in the project."""
 
 LOOKED_AT = (
-    *("*.txt", "requirements*/*", "pyproject.toml", "Dockerfile", ".dockerignore", ".gitignore"),
+    *(
+        "requirements*.txt",
+        "requirements*/*.txt",
+        "pyproject.toml",
+        "Dockerfile",
+        ".dockerignore",
+        ".gitignore",
+    ),
     *("dags/*.py", "dags/kedro_astro/__init__.py"),
     *("docker-compose.override.yml", "airflow_settings.yaml"),
 )

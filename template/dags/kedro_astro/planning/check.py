@@ -143,10 +143,11 @@ def _no_pool(plans: Mapping[str, Plan], files: Files) -> Found:
     for pipeline, plan in plans.items():
         pools = {str(of["pool"]) for of in plan.arguments.values() if "pool" in of}
         for pool in sorted(pools - there):
-            what = f"airflow.yml names the pool {pool}, and its tasks wait for ever where there is"
-            how = f"none. Make it in Airflow's UI, or for `astro dev start` in {SETTINGS}:"
+            what = (
+                f"its tasks wait for ever if Airflow has no pool {pool}. Make it in Airflow's UI,"
+            )
             line = f"- {{pool_name: {json.dumps(pool)}, pool_slot: 1, pool_description: ''}}"
-            yield "warning", pipeline, f"{what} {how}\nairflow:\n  pools:\n  {line}"
+            yield "warning", pipeline, f"{what} or below `pools` in {SETTINGS}:\n{line}"
 
 
 def _surprises(structure: Structure, plans: Mapping[str, Plan]) -> Found:

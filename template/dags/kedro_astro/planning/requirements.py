@@ -4,7 +4,6 @@ import posixpath
 import re
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib import import_module
 
 UNKNOWN = "?"
@@ -52,16 +51,12 @@ def lacking(files: Mapping[str, str], name: str) -> list[str]:
         files: texts by path in the project.
         name: of the file of requirements.
     """
-    from packaging.markers import Marker
     from packaging.utils import canonicalize_name
 
     there = named(files, name) | named(files, "Dockerfile") | BY_HAND
     found = []
     for line in () if UNKNOWN in there else _wanted(files):
-        with suppress(ValueError):
-            if not Marker(line.partition(";")[2]).evaluate({"sys_platform": "linux"}):
-                continue
-        library = re.match(r"\s*([A-Za-z0-9][\w.-]*)", line)
+        library = re.match(r"\s*([A-Za-z0-9][\w.-]*)(?!.*;.*(?:win32|[Ww]indows|[Dd]arwin))", line)
         if library and canonicalize_name(library[1]) not in there:
             # An address may hold a token.
             found.append(re.sub(r"@.*", "@ <its address>", line))
