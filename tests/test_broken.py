@@ -60,13 +60,20 @@ def broken() -> st.SearchStrategy[Damage]:
         st.builds(lambda at: lambda path: cut(path, at), place),
         st.builds(lambda name: lambda path: rename(path, name), st.sampled_from(NAMES)),
         st.builds(lambda to: lambda path: link(path, to), st.sampled_from(LINKS)),
-        st.builds(lambda mode: lambda path: path.chmod(mode), st.sampled_from([0, 0o111, 0o444])),
+        st.builds(lambda mode: lambda path: closed(path, mode), st.sampled_from([0, 0o111, 0o444])),
         st.sampled_from([delete, folder, pipe]),
     )
 
 
+def beyond(path: Path, project: Path) -> bool:
+    """Whether it is git's or Airflow's own, or Python finds no program to run without it."""
+    name = path.relative_to(project).as_posix()
+    program = ("dags", "dags/kedro_astro", "dags/kedro_astro/__main__.py")
+    return name in program or name.startswith((".git/", ".kedro-astro/airflow"))
+
+
 def delete(path: Path) -> None:
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def replace(path: Path, text: bytes) -> None:
@@ -97,6 +104,11 @@ def rename(path: Path, name: bytes) -> None:
 def link(path: Path, to: str) -> None:
     delete(path)
     path.symlink_to(path if to == "itself" else to)
+
+
+def closed(path: Path, mode: int) -> None:
+    if not path.is_symlink():
+        path.chmod(mode)
 
 
 def folder(path: Path) -> None:
@@ -145,8 +157,7 @@ def test_a_broken_project_gets_a_report(
     told = []
     try:
         for _ in range(data.draw(st.integers(1, 3))):
-            below = [path for path in sorted(project.rglob("*")) if path.name != "__main__.py"]
-            here = [path for path in below if ".git" not in path.relative_to(project).parts]
+            here = [path for path in sorted(project.rglob("*")) if not beyond(path, project)]
             # A file of each folder is as likely as one of another: the shim has most of all.
             home = data.draw(st.sampled_from(sorted({path.parent for path in here})))
             path = data.draw(st.sampled_from([path for path in here if path.parent == home]))

@@ -188,7 +188,7 @@ def test_check_leaves_alone_what_airflow_yml_leaves_out(
     files = {
         "data/raw.json": "1",
         "src/shop/pipelines/old/__init__.py": nowhere.replace('name="', 'name="old_'),
-        "src/shop/pipelines/empty/__init__.py": SALES.split("    return")[0]
+        "src/shop/pipelines/empty/__init__.py": SALES.split("    return pipe")[0]
         + "    return pipeline([])",
         "src/shop/pipeline_registry.py": REGISTRY.replace(
             "sum(pipelines.values())", 'pipelines["sales"]'

@@ -138,8 +138,9 @@ def _not_live(structure: Structure, files: Files) -> Found:
 
 def _no_pool(plans: Mapping[str, Plan], files: Files) -> Found:
     """Pools that tasks wait for and that nobody makes. Of a deployment's nobody knows here."""
-    named = r"(?m)^[^#\n]*\bpool_name['\"]?\s*:\s*['\"]?([^'\",}#\n]*[^'\",}#\s])"
-    there = {"default_pool", *re.findall(named, files.get(SETTINGS, ""))}
+    said = re.sub(r"(?m)(?:^|\s)#.*", "", files.get(SETTINGS, ""))
+    named = re.findall(r"\bpool_name['\"]?\s*:\s*(?:'([^'\n]*)|\"([^\"\n]*)|([^,}\n]*))", said)
+    there = {"default_pool", *("".join(name).strip() for name in named)}
     for pipeline, plan in plans.items():
         pools = {str(of["pool"]) for of in plan.arguments.values() if "pool" in of}
         for pool in sorted(pools - there):
