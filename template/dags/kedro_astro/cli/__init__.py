@@ -165,12 +165,12 @@ def _become_airflows(project: Path) -> NoReturn:
         for name in ("Dockerfile", "pyproject.toml")
     ]
     version = airflow_of(texts[0])
-    airflow = f"apache-airflow~={version}.0" if version else "apache-airflow"
+    airflow = f"'apache-airflow~={version}.0'" if version else "apache-airflow"
     grouped = re.search(r"(?m)^airflow\s*=", texts[1])
     how = f"Install it: `{'uv sync --group airflow' if grouped else f'uv pip install {airflow}'}`."
     if (project / OWN_REQUIREMENTS).exists():
         how = "Make the virtual environment for it:\nuv venv .venv-airflow\nuv pip install"
-        how += f" --python .venv-airflow --compile-bytecode '{airflow}' pytest"
+        how += f" --python .venv-airflow --compile-bytecode {airflow} pytest"
         how += " --requirement requirements.txt"
     raise click.ClickException(f"Airflow is not installed for {sys.executable}. {how}")
 
