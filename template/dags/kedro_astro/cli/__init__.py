@@ -5,7 +5,6 @@ Kedro imports this at each of its own commands, so what a command needs is impor
 
 import json
 import os
-import re
 import sys
 from collections.abc import Sized
 from importlib.util import find_spec
@@ -98,7 +97,7 @@ def check(target: str | None, as_json: bool) -> None:
     from airflow import __version__
 
     from kedro_astro.cli.integrity import wrong_files
-    from kedro_astro.planning import adoption, deployment
+    from kedro_astro.planning.adoption import LOOKED_AT
     from kedro_astro.planning.check import Finding, findings
     from kedro_astro.planning.plan import chosen, plan_all
 
@@ -107,7 +106,7 @@ def check(target: str | None, as_json: bool) -> None:
     structure = chosen(manifest.structure())
     texts = {
         file.relative_to(project).as_posix(): content(file)
-        for pattern in (*adoption.LOOKED_AT, *deployment.LOOKED_AT)
+        for pattern in LOOKED_AT
         for file in sorted(project.glob(pattern))
     }
     files = {name: (text or b"").decode(errors="replace") for name, text in texts.items()}
@@ -152,7 +151,7 @@ def compile(manifest: Path) -> None:
 
 def _become_airflows(project: Path) -> NoReturn:
     """Become the same command where Airflow is; its tasks then run in this interpreter."""
-    from kedro_astro.planning.adoption import airflow_of
+    from kedro_astro.planning.adoption import FROM, airflow_of
     from kedro_astro.project import AIRFLOW_PYTHON, OWN_REQUIREMENTS, PYTHON, command
 
     python = project / AIRFLOW_PYTHON
@@ -160,13 +159,9 @@ def _become_airflows(project: Path) -> NoReturn:
         # As Kedro's plugin the command's own words come behind `astro`.
         words = sys.argv[1 + ("astro" in sys.argv and sys.argv.index("astro")) :]
         os.execve(python, command(str(python), *words), {**os.environ, PYTHON: sys.executable})
-    texts = [
-        (content(project / name) or b"").decode(errors="replace")
-        for name in ("Dockerfile", "pyproject.toml")
-    ]
-    version = airflow_of(texts[0])
-    airflow = f"'apache-airflow~={version}.0'" if version else "apache-airflow"
-    grouped = re.search(r"(?m)^airflow\s*=", texts[1])
+    dockerfile = (content(project / "Dockerfile") or b"").decode(errors="replace")
+    airflow = f"'apache-airflow~={airflow_of(dockerfile) or airflow_of(FROM)}.0'"
+    grouped = b"\nairflow = [" in (content(project / "pyproject.toml") or b"")
     how = f"Install it: `{'uv sync --group airflow' if grouped else f'uv pip install {airflow}'}`."
     if (project / OWN_REQUIREMENTS).exists():
         how = "Make the virtual environment for it:\nuv venv .venv-airflow\nuv pip install"

@@ -19,21 +19,14 @@ ENV KEDRO_ASTRO_PYTHON=/opt/kedro/bin/python"""
 FROM = "FROM astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12"
 
 Files = Mapping[str, str]
-"""Texts of those files of `LOOKED_AT` that there are, by path in the project."""
+"""Texts of those files of `LOOKED_AT` that there are, by path; empty if unreadable."""
 
-LOOKED_AT = (
-    *(
-        "requirements*.txt",
-        "requirements*/*.txt",
-        "pyproject.toml",
-        "Dockerfile",
-        ".dockerignore",
-        ".gitignore",
-    ),
-    *("dags/*.py", "dags/kedro_astro/__init__.py"),
-    *("docker-compose.override.yml", "airflow_settings.yaml"),
-)
-"""Files, as patterns, whose texts `left_to_merge` and `check.findings` take."""
+LOOKED_AT = """
+.astro/config.yaml .dockerignore .gitignore airflow_settings.yaml conf/**/credentials*.y*ml
+dags/*.py dags/kedro_astro/__init__.py docker-compose.override.yml Dockerfile packages.txt
+pyproject.toml requirements*.txt requirements*/*.txt
+""".split()
+"""Files, as patterns, whose texts `check.findings` takes."""
 
 
 def left_to_merge(files: Files, airflow: str, deployed: bool) -> Iterator[tuple[str, str]]:
@@ -74,16 +67,16 @@ def airflow_of(dockerfile: str) -> str | None:
     None if it starts from another image."""
     found = None
     for image in re.findall(r"(?mi)^\s*FROM\s+(?:--\S+\s+)*(\S+)", dockerfile):
-        if runtime := re.search(r"(?:^|/)(?:(astro-)?runtime|ap-airflow)\b:?(\d*)(\.\d+)?", image):
-            old, major, minor = runtime.groups("")
-            # Runtime 13 was the last of Airflow 2, which was 2.11.
-            found = f"2.{int(major) - 2}" if old and major else f"{major}{minor}"
+        if runtime := re.search(
+            r"(?:^|/)((?:astro-)?runtime|ap-airflow)(?::(\d{1,3}\.\d{1,3}))?", image
+        ):
+            kind, found = runtime.groups("")
+            if kind == "astro-runtime" and found:  # 13.0 has Airflow 2.11, 12.0 has 2.10
+                found = f"2.{max(0, int(found.partition('.')[0]) - 2)}"
     return found
 
 
 def _in_the_image(files: Files, airflow: str, deployed: bool) -> Iterator[tuple[str, str]]:
-    from packaging.version import Version  # Airflow brings it
-
     dockerfile, libraries = files["Dockerfile"], libraries_file(files)
     own, here = libraries == OWN_REQUIREMENTS, ".".join(airflow.split(".")[:2])
     there = airflow_of(dockerfile)
@@ -91,7 +84,7 @@ def _in_the_image(files: Files, airflow: str, deployed: bool) -> Iterator[tuple[
         level = "error" if deployed else "warning"
         what = "the Dockerfile does not start from Astro's Runtime, so the Astro CLI cannot use it."
         yield level, f"{what} Give your own another name, and this one the line:\n{FROM}"
-    elif there and Version(there) < Version("2.11"):
+    elif there and [*map(int, there.split("."))] < [2, 11]:
         what = f"the Dockerfile's Runtime has Airflow {there}, and kedro-astro needs 2.11 or later."
         yield "error", f"{what} Let the Dockerfile begin with this line:\n{FROM}"
     elif there and there != here:
@@ -121,6 +114,6 @@ def _of_the_package(files: Files) -> Iterator[tuple[str, str]]:
         yield "error", f"{what} Uninstall kedro-astro, or delete the folder."
         return
     for name in dict.fromkeys((libraries_file(files), "requirements.txt")):
-        if name in files and "kedro-astro" not in named(files, name):
+        if name in files and not {"kedro-astro", UNKNOWN} & named(files, name):
             what = f"{name} does not name kedro-astro, so the image would not have it."
             yield "error", f"{what} Add the line that `pip freeze` prints for it here."

@@ -51,7 +51,7 @@ def findings(
         problems: what could not be read or cannot be a DAG.
         exists: asks the project whether there is something at a path.
         target: one of `project.TARGETS` to also look for what it would lack.
-        files: those of `adoption.LOOKED_AT` and `deployment.LOOKED_AT`.
+        files: those of `adoption.LOOKED_AT`.
         airflow: the version that is installed.
     """
     planned = {name: plan for name, plan in plans.items() if isinstance(plan, Plan)}
@@ -138,17 +138,14 @@ def _not_live(structure: Structure, files: Files) -> Found:
 
 def _no_pool(plans: Mapping[str, Plan], files: Files) -> Found:
     """Pools that tasks wait for and that nobody makes. Of a deployment's nobody knows here."""
-    said = re.sub(r"(?m)(?:^|\s)#.*", "", files.get(SETTINGS, ""))
-    named = re.findall(r"\bpool_name['\"]?\s*:\s*(?:'([^'\n]*)|\"([^\"\n]*)|([^,}\n]*))", said)
-    there = {"default_pool", *("".join(name).strip() for name in named)}
+    said = re.sub(r"(?m)(?:^|\s)#.*", "", files.get(SETTINGS, "") + "\n")
     for pipeline, plan in plans.items():
-        pools = {str(of["pool"]) for of in plan.arguments.values() if "pool" in of}
-        for pool in sorted(pools - there):
-            what = (
-                f"its tasks wait for ever if Airflow has no pool {pool}. Make it in Airflow's UI,"
-            )
-            line = f"- {{pool_name: {json.dumps(pool)}, pool_slot: 1, pool_description: ''}}"
-            yield "warning", pipeline, f"{what} or below `pools` in {SETTINGS}:\n{line}"
+        for pool in sorted({str(of.get("pool", "default_pool")) for of in plan.arguments.values()}):
+            name = rf"\bpool_name['\"]?\s*:\s*['\"]?{re.escape(pool)}['\"]?\s*[,}}\n]"
+            if pool != "default_pool" and not re.search(name, said):
+                what = f"its tasks wait for ever if Airflow has no pool {pool}. Make it in the UI,"
+                line = f"- {{pool_name: {json.dumps(pool)}, pool_slot: 1, pool_description: ''}}"
+                yield "warning", pipeline, f"{what} or below `pools` in {SETTINGS}:\n{line}"
 
 
 def _surprises(structure: Structure, plans: Mapping[str, Plan]) -> Found:

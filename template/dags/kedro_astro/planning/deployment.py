@@ -13,9 +13,6 @@ from kedro_astro.structure import Dataset, Structure, untranscoded
 Exists = Callable[[str], bool]
 """Whether there is something at a path in the project."""
 
-LOOKED_AT = ("packages.txt", ".astro/config.yaml", "conf/**/credentials*.y*ml")
-"""Files, as patterns, whose texts `not_deployed` takes besides those of `adoption.LOOKED_AT`."""
-
 NEEDED = {
     "Dockerfile": f"Write one that begins with this line:\n{FROM}",
     "requirements.txt": "List kedro in it and the libraries of your pipelines.",
@@ -101,7 +98,7 @@ def not_deployed(structure: Structure, files: Files, exists: Exists) -> Iterator
 
     Args:
         structure: the project.
-        files: those of `LOOKED_AT`, here and in `adoption`.
+        files: those of `adoption.LOOKED_AT`.
         exists: asks the project.
     """
     for name, remedy in NEEDED.items():
@@ -134,7 +131,7 @@ def left_out(structure: Structure, files: Files) -> Iterator[str]:
 
     Args:
         structure: the project.
-        files: those of `LOOKED_AT`, here and in `adoption`.
+        files: those of `adoption.LOOKED_AT`.
     """
     source, conf = structure.sources[:2]
     package = posixpath.normpath(f"{source}/{structure.package_name}/pipeline_registry.py")
