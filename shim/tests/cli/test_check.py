@@ -170,13 +170,13 @@ def test_check_names_acl_where_its_command_would_be_missing(
 def test_check_names_a_pool_that_nobody_makes(make_project: MakeProject, kedro_astro) -> None:
     files = {
         "data/raw.json": "1",
-        "conf/base/airflow.yml": "sales: {nodes: {first: {pool: gpu}}}\ndefault: {pool: a b}\n",
-        "airflow_settings.yaml": "airflow:\n  pools:\n  - pool_name: 'a b'\n  # - pool_name: gpu\n",
+        "conf/base/airflow.yml": "sales: {nodes: {first: {pool: gpu}}}\ndefault: {pool: a.b}\n",
+        "airflow_settings.yaml": "airflow:\n  pools:\n  - pool_name: 'a.b'\n  # - pool_name: gpu\n",
     }
     said = kedro_astro(make_project(files), "check").output
     assert "warning: sales: its tasks wait for ever if Airflow has no pool gpu." in said
     assert "- {pool_name: \"gpu\", pool_slot: 1, pool_description: ''}\n2 pipelines, 1 f" in said
-    files["airflow_settings.yaml"] = "airflow: {pools: [{pool_name: gpu}, {'pool_name': \"a b\"}]}"
+    files["airflow_settings.yaml"] = "airflow: {pools: [{pool_name: gpu}, {'pool_name': \"a.b\"}]}"
     assert "0 findings" in kedro_astro(make_project(files), "check").output
     assert "0 findings" not in kedro_astro(make_project(files), "check", "--target", "mwaa").output
 
