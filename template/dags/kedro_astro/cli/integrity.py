@@ -75,8 +75,8 @@ def _in_the_way(project: Path) -> Iterator[str]:
 def _ignored(project: Path) -> list[str]:
     """Return what git ignores in the project: files, and folders in which it ignores everything."""
     command = "git ls-files --others --ignored --exclude-standard --directory -z".split()
-    with suppress(OSError):  # There may be no git.
-        done = subprocess.run(command, cwd=project, capture_output=True, check=False)
+    with suppress(OSError, subprocess.TimeoutExpired):  # There may be no git.
+        done = subprocess.run(command, cwd=project, capture_output=True, timeout=20, check=False)
         found = os.fsdecode(done.stdout).split("\0")[:-1]
         return [] if "./" in found else found
     return []

@@ -12,7 +12,7 @@ import pytest
 from kedro_astro.__main__ import REPAIR
 from kedro_astro.cli.integrity import BELOW, FOLDERS, MANAGED
 from scaffold import GIT, Releases, append, commit, python, run, succeed, tree
-from test_broken import CONFLICT
+from team import CONFLICT
 
 pytestmark = pytest.mark.slow
 
@@ -79,7 +79,14 @@ def test_what_is_managed(made: Path) -> None:
 def test_a_damaged_file_of_the_shim_is_named(project: Path) -> None:
     shim = project / "dags/kedro_astro"
     files = [path for path in sorted(shim.rglob("*.py")) if path.name != "__main__.py"]
-    damages = [CONFLICT, b"\0\xff", b"", b"import nothing_of_the_kind\n", b"1 / 0\n", b"(" * 500]
+    damages = [
+        CONFLICT.encode(),
+        b"\0\xff",
+        b"",
+        b"import nothing_of_the_kind\n",
+        b"1 / 0\n",
+        b"(" * 500,
+    ]
     # One of each room at least; all of them take two minutes.
     for number, file in enumerate(files[::6]):
         before = file.read_bytes()
@@ -96,7 +103,7 @@ def test_conflicts_in_the_files_that_it_reads(project: Path) -> None:
     names = ["dags/kedro_astro/errors.py", "pyproject.toml", "requirements.txt", "Dockerfile"]
     before = (project / names[0]).read_bytes()
     for name in names:
-        (project / name).write_bytes(CONFLICT + (project / name).read_bytes())
+        (project / name).write_bytes(CONFLICT.encode() + (project / name).read_bytes())
     assert "is not as the template wrote it (errors.py)" in check(project)
     (project / names[0]).write_bytes(before)
     said = check(project)
