@@ -9,8 +9,7 @@ from pathlib import Path
 
 import copier
 import pytest
-from kedro_astro.cli.integrity import checksums
-from kedro_astro.project import CHECKSUMS, REPAIR
+from kedro_astro.__main__ import CHECKSUMS, REPAIR, checksums
 from scaffold import GIT, ROOT, Releases, commit, python, run, succeed, tree
 
 pytestmark = pytest.mark.slow
@@ -279,7 +278,7 @@ def test_a_changed_shim_is_noticed_and_one_command_repairs_it(
 
 
 def test_the_shims_checksums_are_those_of_its_files() -> None:
-    written = (ROOT / SHIM / CHECKSUMS).read_text()
+    written = (ROOT / SHIM / CHECKSUMS.name).read_text()
     assert written == checksums(), "The shim has changed: run `make lint`."
 
 

@@ -11,10 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "shim" / "src"))
 
-from kedro_astro.cli.integrity import checksums  # noqa: E402
-from kedro_astro.project import CHECKSUMS, SHIM  # noqa: E402
+from kedro_astro.__main__ import CHECKSUMS, checksums  # noqa: E402
 
-file = SHIM / CHECKSUMS
-if not file.exists() or file.read_text(encoding="utf-8") != checksums():
-    file.write_text(checksums(), encoding="utf-8")
+if not CHECKSUMS.exists() or CHECKSUMS.read_text(encoding="utf-8") != checksums():
+    CHECKSUMS.write_text(checksums(), encoding="utf-8")
     sys.exit("The shim has changed: its checksums are written anew. Commit them, then try again.")

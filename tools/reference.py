@@ -88,7 +88,8 @@ COMMANDS = """
 
 Commands of a project, in its folder. Where the project does not have them as `kedro astro`, because
 it is not installed or was there before the template, `python dags/kedro_astro` is the same:
-`python dags/kedro_astro list`. They end with status 1 if something is wrong.
+`python dags/kedro_astro list`. Only the latter starts where a file that Kedro or the shim needs is
+damaged, and its `check` says which. They end with status 1 if something is wrong.
 """
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from kedro_astro.project import REPAIR
+from kedro_astro.__main__ import REPAIR
 from scaffold import python, run, scaffold, succeed
 from team import (
     CONFLICT,
@@ -31,7 +31,7 @@ def failing(project: Path, *arguments: str) -> str:
 def test_a_changed_shim(project: Path) -> None:
     add(project / "dags/kedro_astro/planning/plan.py", "# mine\n")
     output = failing(project, "tests/test_template.py")
-    assert "1 failed, 1 passed" in output and "\nE         planning/plan.py\n" in output
+    assert "1 failed, 1 passed" in output and "wrote it (planning/plan.py)" in output
     assert REPAIR in output
 
 

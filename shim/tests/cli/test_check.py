@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,57 @@ def test_check_names_acl_where_its_command_would_be_missing(
     assert "warning: packages.txt does not name acl" in said
     project = make_project({**files, "packages.txt": "curl\nacl\n"})
     assert "0 findings" in kedro_astro(project, "check").output
+
+
+def test_check_names_a_pool_that_nobody_makes(make_project: MakeProject, kedro_astro) -> None:
+    files = {
+        "data/raw.json": "1",
+        "conf/base/airflow.yml": "sales: {nodes: {first: {pool: gpu}}}\ndefault: {pool: a.b}\n",
+        "airflow_settings.yaml": "airflow:\n  pools:\n  - pool_name: 'a.b'\n  # - pool_name: gpu\n",
+    }
+    said = kedro_astro(make_project(files), "check").output
+    assert "warning: sales: its tasks wait for ever if Airflow has no pool gpu." in said
+    assert "- {pool_name: \"gpu\", pool_slot: 1, pool_description: ''}\n2 pipelines, 1 f" in said
+    files["airflow_settings.yaml"] = "airflow: {pools: [{pool_name: gpu}, {'pool_name': \"a.b\"}]}"
+    assert "0 findings" in kedro_astro(make_project(files), "check").output
+    assert "0 findings" not in kedro_astro(make_project(files), "check", "--target", "mwaa").output
+
+
+def test_check_leaves_alone_what_airflow_yml_leaves_out(
+    make_project: MakeProject, kedro_astro
+) -> None:
+    nowhere = SALES.replace('"raw"', '"nowhere"').replace('"doubled"', '"odd"')
+    files = {
+        "data/raw.json": "1",
+        "src/shop/pipelines/old/__init__.py": nowhere.replace('name="', 'name="old_'),
+        "src/shop/pipelines/empty/__init__.py": SALES.split("    return pipe")[0]
+        + "    return pipeline([])",
+        "src/shop/pipeline_registry.py": REGISTRY.replace(
+            "sum(pipelines.values())", 'pipelines["sales"]'
+        ),
+        "conf/base/catalog.yml": CATALOG + "odd: {type: pandas.Nothing}\n",
+    }
+    assert "5 pipelines" not in kedro_astro(make_project(files), "check").output
+    assert kedro_astro(make_project(files), "check").exit_code == 1
+    files["conf/base/airflow.yml"] = "pipelines: {exclude: [old, empty]}\n"
+    assert kedro_astro(make_project(files), "check").output == "2 pipelines, 0 findings\n"
+
+
+@KEDRO_LOADS_ONE_ALONE
+def test_check_names_the_version_that_lacks_what_is_imported(
+    make_project: MakeProject, kedro_astro
+) -> None:
+    files = {
+        "src/shop/pipelines/more/__init__.py": "import kedro.extras.datasets\n",
+        "src/shop/pipelines/most/__init__.py": "from kedro.io import MemoryDataSet\n",
+        "src/shop/pipeline_registry.py": REGISTRY.replace("raise_errors=True", ""),
+    }
+    said = kedro_astro(make_project(files), "check").output
+    has_not = f"kedro {version('kedro')} is installed, and does not have it"
+    assert said.count(has_not) == 2 and "requirements.txt" not in said
+
+
+def test_check_names_files_that_it_cannot_read(make_project: MakeProject, kedro_astro) -> None:
+    project = make_project({"requirements.txt/x": "", "data/raw.json": "1"})
+    said = kedro_astro(project, "check").output
+    assert "error: requirements.txt is no file that can be read." in said

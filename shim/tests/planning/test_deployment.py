@@ -6,14 +6,16 @@ import json
 from collections.abc import Callable, Mapping
 
 import pytest
+from airflow import __version__
 from click.testing import CliRunner
 from kedro_astro import cli
 from kedro_astro.planning.deployment import in_image
 from projects import CATALOG, SALES, MakeProject
 
+AIRFLOW = ".".join(__version__.split(".")[:2])
 OF_ASTRO = {
     "Dockerfile": (
-        "FROM astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12\n"
+        f"FROM astrocrpublic.azurecr.io/runtime:{AIRFLOW}-8-python-3.12\n"
         "RUN PYTHONPATH=dags python -m kedro_astro compile\n"
     ),
     "requirements.txt": "kedro\n",

@@ -1,34 +1,88 @@
-"""`python -m kedro_astro` or `python dags/kedro_astro`: the `kedro astro` commands anywhere."""
+"""`python -m kedro_astro` or `python dags/kedro_astro`: the `kedro astro` commands anywhere.
+
+Of this package it needs no other file to say which of them are damaged.
+"""
 
 import sys
+from importlib import import_module
 from pathlib import Path
+
+SHIM = Path(__file__).resolve().parent
+CHECKSUMS = SHIM / "CHECKSUMS"
+
+REPAIR = "uvx copier recopy --defaults --overwrite --vcs-ref=:current: "
+"""The command that writes the package again, in the version that the project has."""
+REPAIR += "--exclude '*' --exclude '!dags/kedro_astro'"
+if SHIM.parent.name != "dags":  # It is installed.
+    REPAIR = "uv sync --reinstall-package kedro-astro"
+
+INNER = {
+    "run": "kedro_astro.running.run",
+    "read": "kedro_astro.reading.discover",
+    "serve": "kedro_astro.airflow.server",
+}
+"""Commands of ours alone, which something waits for: nothing of `cli` is imported for them."""
+
+
+def content(file: Path) -> "bytes | None":
+    """Return the bytes of a file; None if it is no file, cannot be read, or is over a megabyte."""
+    try:
+        return file.read_bytes() if file.is_file() and file.stat().st_size < 1e6 else None
+    except OSError:
+        return None
+
+
+def checksums() -> str:
+    """Return what `CHECKSUMS` has to hold for the package as it is."""
+    from hashlib import sha256
+
+    found = ""
+    for file in sorted(SHIM.rglob("*")):
+        text = content(file)
+        if text is not None and file.suffix != ".pyc" and file != CHECKSUMS:
+            # Git may write other line ends on other systems: they are no change.
+            hashed = sha256(text.replace(b"\r\n", b"\n")).hexdigest()
+            found += f"{hashed}  {file.relative_to(SHIM).as_posix()}\n"
+    return found
+
+
+def damage() -> str:
+    """Return which of the package's files are changed, missing or added, and what to do."""
+    written = (content(CHECKSUMS) or b"").decode(errors="replace")
+    differing = {*written.splitlines()} ^ {*checksums().splitlines()}
+    if not (names := sorted({line.partition("  ")[2] for line in differing})):
+        return ""
+    what = f"kedro_astro is not as the template wrote it ({', '.join(names)}), and an update mixes"
+    return f"{what} your changes with its own. Write it again with:\n{REPAIR}"
+
+
+def main(command: str = "", *arguments: str) -> None:
+    """Do what the command line says."""
+    if command in INNER:
+        import_module(INNER[command]).main(*arguments)
+        return
+    try:
+        from kedro_astro.cli import astro
+
+        astro(prog_name="kedro astro")
+    except Exception as error:
+        why = damage()
+        if not why and isinstance(error, (ImportError, SyntaxError)):
+            why = f"{sys.executable} cannot do that: {error}. Take the interpreter of your project,"
+            why += " which has Kedro and Airflow:\n.venv/bin/python dags/kedro_astro check"
+        if not why:
+            raise
+        sys.exit(f"Error: {why}")
+
 
 if not __package__:
     # Python puts this folder first; its modules are to be found in the package and nowhere else.
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    import kedro_astro.project
-
-    if not kedro_astro.project.IN_DAGS or sys.argv[1:2] == ["serve"]:
+    sys.path[0] = str(SHIM.parent)
+    if SHIM.parent.name != "dags" or sys.argv[1:2] == ["serve"]:
         # Another interpreter's libraries are beside it, and they are not for this one. Nor is a
         # project's `dags/` for what Airflow imports itself.
+        import_module("kedro_astro")
         del sys.path[0]
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        # What a task waits for: nothing of `cli` is imported for it.
-        case ["run", *arguments]:
-            from kedro_astro.running.run import main as run
-
-            run(*arguments)
-        case ["read", *arguments]:
-            from kedro_astro.reading.discover import main as read
-
-            read(*arguments)
-        case ["serve", port]:
-            from kedro_astro.airflow.server import main as serve
-
-            serve(port)
-        case _:
-            from kedro_astro.cli import astro
-
-            astro(prog_name="kedro astro")
+    main(*sys.argv[1:])

@@ -12,14 +12,6 @@ SHIM = Path(__file__).resolve().parent
 IN_DAGS = SHIM.parent.name == "dags"
 """Whether it lies in a project's `dags/`; if not, it is installed."""
 
-REPAIR = (
-    "uvx copier recopy --defaults --overwrite --vcs-ref=:current: "
-    "--exclude '*' --exclude '!dags/kedro_astro'"
-    if IN_DAGS
-    else "uv sync --reinstall-package kedro-astro"
-)
-"""The command that writes it again, in the version that the project has."""
-
 CHECKSUMS = "CHECKSUMS"
 """The file in it that says how it left the template, as `sha256sum` writes it."""
 

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
+from kedro_astro.__main__ import content, damage
 from kedro_astro.airflow.manifest import COMPILED, read
 from kedro_astro.errors import BrokenProjectError, KedroAstroError
 from kedro_astro.project import CACHE, TARGETS, find_project
@@ -26,6 +27,10 @@ class Group(click.Group):
             return super().invoke(ctx)
         except (KedroAstroError, OSError) as error:
             raise click.ClickException(str(error)) from None
+        except Exception:
+            if why := damage():
+                raise click.ClickException(why) from None
+            raise
 
 
 @click.group(name="Kedro-Astro")
@@ -36,6 +41,9 @@ def commands() -> None:
 @commands.group(cls=Group, context_settings={"show_default": True})
 def astro() -> None:
     """Run this project's pipelines on Airflow."""
+    for stream in (sys.stdout, sys.stderr):
+        # Names of files may be any bytes.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if not find_spec("airflow") and "--help" not in sys.argv:
         _become_airflows(_project())
     # What Airflow reads when it is imported, for whoever has none of their own.
@@ -97,27 +105,30 @@ def list_(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def check(target: str | None, as_json: bool) -> None:
     """Look for what would go wrong; the exit status is 1 if anything would."""
-    from kedro_astro.cli.integrity import changed_files, conflicts
-    from kedro_astro.planning import adoption, deployment
-    from kedro_astro.planning.check import findings, of_the_folder
-    from kedro_astro.planning.plan import plan_all
+    from airflow import __version__
+
+    from kedro_astro.cli.integrity import wrong_files
+    from kedro_astro.planning.adoption import LOOKED_AT
+    from kedro_astro.planning.check import Finding, findings
+    from kedro_astro.planning.plan import chosen, plan_all
 
     project = _project()
     manifest = read(project)
-    structure = manifest.structure()
-    files = {
-        file.relative_to(project).as_posix(): file.read_text(encoding="utf-8", errors="replace")
-        for pattern in (*adoption.LOOKED_AT, *deployment.LOOKED_AT)
+    structure = chosen(manifest.structure())
+    texts = {
+        file.relative_to(project).as_posix(): content(file)
+        for pattern in LOOKED_AT
         for file in sorted(project.glob(pattern))
     }
+    files = {name: (text or b"").decode(errors="replace") for name, text in texts.items()}
+    unread = [f"{name} is no file that can be read." for name in texts if texts[name] is None]
+    problems, plans = [*manifest.problems, *unread], plan_all(structure)
 
     def exists(path: str) -> bool:
-        return (project / path).exists()
+        return os.path.exists(project / path)
 
-    found = [
-        *findings(structure, plan_all(structure), manifest.problems, exists, target, files),
-        *of_the_folder(changed_files(), conflicts(project)),
-    ]
+    found = findings(structure, plans, problems, exists, target, files, __version__)
+    found += (Finding(level, "", what) for level, what in wrong_files(project))
     if as_json:
         click.echo(json.dumps([finding._asdict() for finding in found], indent=2))
     else:
@@ -141,27 +152,31 @@ def compile(manifest: Path) -> None:
     from kedro_astro.airflow import refresh
 
     made = refresh.compile(_project(), manifest.absolute())
-    if made.problems:
-        raise BrokenProjectError(made.problems, kept=None)
     structure = made.structure()
+    if made.problems:
+        lost = [name for name in structure.sources if not os.path.exists(_project() / name)]
+        hints = [f"  There is no {name}. Does .dockerignore leave it out?" for name in lost]
+        raise BrokenProjectError([*made.problems, *hints], kept=None)
     click.echo(f"{manifest}: {_count(structure.pipelines, 'pipeline')} of {structure.project_name}")
 
 
 def _become_airflows(project: Path) -> NoReturn:
     """Become the same command where Airflow is; its tasks then run in this interpreter."""
-    from kedro_astro.planning.adoption import airflow_of
+    from kedro_astro.planning.adoption import FROM, airflow_of
     from kedro_astro.project import AIRFLOW_PYTHON, OWN_REQUIREMENTS, PYTHON, command
 
-    python, dockerfile = project / AIRFLOW_PYTHON, project / "Dockerfile"
+    python = project / AIRFLOW_PYTHON
     if python.exists():
         # As Kedro's plugin the command's own words come behind `astro`.
         words = sys.argv[1 + ("astro" in sys.argv and sys.argv.index("astro")) :]
         os.execve(python, command(str(python), *words), {**os.environ, PYTHON: sys.executable})
-    airflow = airflow_of(dockerfile.read_text("utf-8") if dockerfile.exists() else "")
-    how = f"Install it: `uv sync --group airflow`, or without that group `pip install '{airflow}'`."
+    dockerfile = (content(project / "Dockerfile") or b"").decode(errors="replace")
+    airflow = f"'apache-airflow~={airflow_of(dockerfile) or airflow_of(FROM)}.0'"
+    grouped = b"\nairflow = [" in (content(project / "pyproject.toml") or b"")
+    how = f"Install it: `{'uv sync --group airflow' if grouped else f'uv pip install {airflow}'}`."
     if (project / OWN_REQUIREMENTS).exists():
         how = "Make the virtual environment for it:\nuv venv .venv-airflow\nuv pip install"
-        how += f" --python .venv-airflow --compile-bytecode '{airflow}' pytest"
+        how += f" --python .venv-airflow --compile-bytecode {airflow} pytest"
         how += " --requirement requirements.txt"
     raise click.ClickException(f"Airflow is not installed for {sys.executable}. {how}")
 
@@ -170,7 +185,8 @@ def _project() -> Path:
     if project := find_project(Path.cwd()):
         return project
     what = f"{Path.cwd()} is in no project: neither it nor a folder above it has pyproject.toml and"
-    next_ = "dags/kedro_dags.py, which the template brings. Change into your project."
+    next_ = "dags/kedro_dags.py, which the template brings. Change into your project; in an image"
+    next_ += " look into .dockerignore, whether it leaves one of them out."
     raise click.ClickException(f"{what} {next_}")
 
 

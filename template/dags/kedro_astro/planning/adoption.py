@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
+from kedro_astro.planning.requirements import UNKNOWN, lacking, named
 from kedro_astro.project import IN_DAGS, OWN_REQUIREMENTS
 
 COMPILE = """\
@@ -18,25 +19,26 @@ ENV KEDRO_ASTRO_PYTHON=/opt/kedro/bin/python"""
 FROM = "FROM astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12"
 
 Files = Mapping[str, str]
-"""Texts of those files of `LOOKED_AT` that there are, by path in the project."""
+"""Texts of those files of `LOOKED_AT` that there are, by path; empty if unreadable."""
 
-LOOKED_AT = (
-    *("requirements.txt", OWN_REQUIREMENTS, "Dockerfile", ".dockerignore", ".gitignore"),
-    *("dags/*.py", "dags/kedro_astro/__init__.py"),
-    *("docker-compose.override.yml", "airflow_settings.yaml"),
-)
-"""Files, as patterns, whose texts `left_to_merge` and `check.findings` take."""
+LOOKED_AT = """
+.astro/config.yaml .dockerignore .gitignore airflow_settings.yaml conf/**/credentials*.y*ml
+dags/*.py dags/kedro_astro/__init__.py docker-compose.override.yml Dockerfile packages.txt
+pyproject.toml requirements*.txt requirements*/*.txt
+""".split()
+"""Files, as patterns, whose texts `check.findings` takes."""
 
 
-def left_to_merge(files: Files, deployed: bool = False) -> Iterator[tuple[str, str]]:
+def left_to_merge(files: Files, airflow: str, deployed: bool) -> Iterator[tuple[str, str]]:
     """Yield what your own files lack: `error` or `warning`, and what it is and how to mend it.
 
     Args:
         files: of the project.
+        airflow: the version that is installed.
         deployed: whether `astro deploy` is to take the project, which stops at another image.
     """
     if "Dockerfile" in files:
-        yield from _in_the_image(files, deployed)
+        yield from _in_the_image(files, airflow, deployed)
     if "conf/local" not in files.get(".dockerignore", "conf/local"):
         what = ".dockerignore lets conf/local, with its credentials, into the image."
         yield "error", f"{what} Add these two lines:\nconf/local/*\n!conf/local/.gitkeep"
@@ -46,7 +48,7 @@ def left_to_merge(files: Files, deployed: bool = False) -> Iterator[tuple[str, s
     if (name := "airflow_settings.yaml") in files and name not in files.get(".gitignore", name):
         yield "error", f".gitignore lets {name} and its passwords into git. Add:\n{name}"
     shares = "setfacl" in files.get("docker-compose.override.yml", "")
-    if shares and not _names("acl", files.get("packages.txt", "")):
+    if shares and "acl" not in named(files, "packages.txt"):
         what = "packages.txt does not name acl, so on Linux `astro dev start` lets everybody on"
         yield "warning", f"{what} your machine write into data/. Add the line:\nacl"
     if not IN_DAGS:
@@ -62,30 +64,48 @@ def libraries_file(files: Files) -> str:
     return OWN_REQUIREMENTS if OWN_REQUIREMENTS in files else "requirements.txt"
 
 
-def airflow_of(dockerfile: str) -> str:
-    """Return the requirement for the Airflow of a Dockerfile's Runtime: `apache-airflow~=3.3.0`."""
-    found = re.search(r"(?m)^FROM \S*/runtime:(\d+\.\d+)-", dockerfile)
-    return f"apache-airflow~={found[1]}.0" if found else "apache-airflow"
+def airflow_of(dockerfile: str) -> str | None:
+    """Return the Airflow of a Dockerfile's Runtime, such as `3.3`; empty if that cannot be seen,
+    None if it starts from another image."""
+    found = None
+    for image in re.findall(r"(?mi)^\s*FROM\s+(?:--\S+\s+)*(\S+)", dockerfile):
+        if runtime := re.search(
+            r"(?:^|/)((?:astro-)?runtime|ap-airflow)(?::(\d{1,3}\.\d{1,3}))?", image
+        ):
+            kind, found = runtime.groups("")
+            if kind == "astro-runtime" and found:  # 13.0 has Airflow 2.11, 12.0 has 2.10
+                found = f"2.{max(0, int(found.partition('.')[0]) - 2)}"
+    return found
 
 
-def _in_the_image(files: Files, deployed: bool) -> Iterator[tuple[str, str]]:
+def _in_the_image(files: Files, airflow: str, deployed: bool) -> Iterator[tuple[str, str]]:
     dockerfile, libraries = files["Dockerfile"], libraries_file(files)
-    own = libraries == OWN_REQUIREMENTS
-    if not re.search(r"(?m)^FROM \S*/(?:astro-)?runtime:", dockerfile):
+    own, here = libraries == OWN_REQUIREMENTS, ".".join(airflow.split(".")[:2])
+    there = airflow_of(dockerfile)
+    if there is None:
         level = "error" if deployed else "warning"
         what = "the Dockerfile does not start from Astro's Runtime, so the Astro CLI cannot use it."
         yield level, f"{what} Give your own another name, and this one the line:\n{FROM}"
-    elif "kedro_astro compile" not in dockerfile:
+    elif there and [*map(int, there.split("."))] < [2, 11]:
+        what = f"the Dockerfile's Runtime has Airflow {there}, and kedro-astro needs 2.11 or later."
+        yield "error", f"{what} Let the Dockerfile begin with this line:\n{FROM}"
+    elif there and there != here:
+        what = f"the Dockerfile's Runtime has Airflow {there}, and here {airflow} is installed."
+        yield "warning", f"{what} Install the same here:\napache-airflow~={there}.0"
+    if there is not None and "kedro_astro compile" not in dockerfile:
         lines = COMPILE.replace("python -m", "/opt/kedro/bin/python -m") if own else COMPILE
         what = "the Dockerfile does not read the project while the image is built, so each parse"
         yield "warning", f"{what} has to look for changes. Add these two lines:\n{lines}"
     if own and "KEDRO_ASTRO_PYTHON" not in dockerfile:
         what = f"the Dockerfile does not install {libraries}, so the image would have no Kedro."
         yield "error", f"{what} As root, add these lines:\n{OWN_PYTHON}"
-    if not _names("kedro", files.get(libraries, "")):
+    if libraries not in files or not {"kedro", UNKNOWN} & named(files, libraries):
         what = f"{libraries} does not name kedro, so the image would not have it."
         yield "error", f"{what} Add kedro and the libraries of your pipelines."
-    if own and _names("kedro", files.get("requirements.txt", "")):
+    if missing := lacking(files, libraries):
+        what = f"pyproject.toml names libraries that {libraries} lacks, and so would the image."
+        yield "error", "\n".join([f"{what} Add to it:", *missing])
+    if own and "kedro" in named(files, "requirements.txt"):
         what = "requirements.txt names kedro and would install it beside Airflow."
         yield "error", f"{what} Move it and the libraries of your pipelines to {libraries}."
 
@@ -96,10 +116,6 @@ def _of_the_package(files: Files) -> Iterator[tuple[str, str]]:
         yield "error", f"{what} Uninstall kedro-astro, or delete the folder."
         return
     for name in dict.fromkeys((libraries_file(files), "requirements.txt")):
-        if name in files and not _names("kedro-astro", files[name]):
+        if name in files and not {"kedro-astro", UNKNOWN} & named(files, name):
             what = f"{name} does not name kedro-astro, so the image would not have it."
             yield "error", f"{what} Add the line that `pip freeze` prints for it here."
-
-
-def _names(package: str, requirements: str) -> bool:
-    return bool(re.search(rf"(?mi)^\s*{package}\s*(?:[\[<>=~!;@#]|$)", requirements))

@@ -1,6 +1,8 @@
 """What `kedro astro check` finds before anything runs. Pure functions."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from kedro_astro.planning import deployment
@@ -8,10 +10,10 @@ from kedro_astro.planning.adoption import Files, left_to_merge, libraries_file
 from kedro_astro.planning.deployment import Exists, how_to_provide
 from kedro_astro.planning.ids import airflow_id
 from kedro_astro.planning.plan import Plan, Plans, shared_by_runs
-from kedro_astro.project import IN_DAGS, REPAIR
 from kedro_astro.structure import Structure, leaves, untranscoded
 
 OVERRIDE = "docker-compose.override.yml"
+SETTINGS = "airflow_settings.yaml"
 
 
 class Finding(NamedTuple):
@@ -39,6 +41,7 @@ def findings(
     exists: Exists,
     target: str | None,
     files: Files,
+    airflow: str,
 ) -> list[Finding]:
     """Return what is wrong with a project, errors first.
 
@@ -48,7 +51,8 @@ def findings(
         problems: what could not be read or cannot be a DAG.
         exists: asks the project whether there is something at a path.
         target: one of `project.TARGETS` to also look for what it would lack.
-        files: those of `adoption.LOOKED_AT` and `deployment.LOOKED_AT`.
+        files: those of `adoption.LOOKED_AT`.
+        airflow: the version that is installed.
     """
     planned = {name: plan for name, plan in plans.items() if isinstance(plan, Plan)}
     wrong = [problem.strip() for problem in problems]
@@ -61,34 +65,20 @@ def findings(
         wrong += deployment.not_shared(structure, tasks, exists, ignored)
     if target == "astro":
         wrong += deployment.not_deployed(structure, files, exists)
+    if "Dockerfile" in files:
+        wrong += deployment.left_out(structure, files)
     found = {
         *(("error", "", what) for what in wrong),
-        *((level, "", what) for level, what in left_to_merge(files, target == "astro")),
+        *((level, "", what) for level, what in left_to_merge(files, airflow, target == "astro")),
         *_not_there(structure, exists),
         *_not_made(structure),
         *_no_fields(structure),
         *_no_credentials(structure, target),
         *_not_live(structure, files),
         *_surprises(structure, planned),
+        *(() if target else _no_pool(planned, files)),
     }
     return sorted(Finding(*each) for each in found)
-
-
-def of_the_folder(changed: Collection[str], conflicts: Collection[str]) -> Iterator[Finding]:
-    """Yield what is wrong with the files of the template.
-
-    Args:
-        changed: files of the shim that are not as the template wrote them.
-        conflicts: where an update left both versions.
-    """
-    if conflicts:
-        what = f"copier update left two versions at {', '.join(conflicts)}. Decide and delete one."
-        yield Finding("error", "", what)
-    if changed:
-        shim = "dags/kedro_astro" if IN_DAGS else "the installed kedro_astro"
-        what = f"{shim} is not as the template wrote it ({', '.join(changed)}), and an update mixes"
-        remedy = f"your changes with its own. Write it again with:\n{REPAIR}"
-        yield Finding("error", "", f"{what} {remedy}")
 
 
 def _not_there(structure: Structure, exists: Exists) -> Found:
@@ -108,7 +98,7 @@ def _not_there(structure: Structure, exists: Exists) -> Found:
                 level = "warning" if structure.hooks else "error"
                 yield level, pipeline.name, f"{what} behind. {remedy}"
             elif "://" not in path and untranscoded(name) not in saved and not exists(path):
-                what = f"nothing is at {path}, where {name} should be, and no pipeline saves it."
+                what = f"nothing is at {path}, where {name} should be, and no DAG saves it."
                 remedy = "Put it there, or correct the path in conf/base/catalog.yml."
                 yield "warning", "", f"{what} {remedy}"
 
@@ -145,6 +135,18 @@ def _not_live(structure: Structure, files: Files) -> Found:
             what = f"{OVERRIDE} does not mount {folder}/, so an edit there counts after a restart."
             remedy = "Delete from its `volumes` the folders that you do not have, and add the line:"
             yield "warning", "", f"{what} {remedy}\n- ./{folder}:/usr/local/airflow/{folder}:ro,z"
+
+
+def _no_pool(plans: Mapping[str, Plan], files: Files) -> Found:
+    """Pools that tasks wait for and that nobody makes. Of a deployment's nobody knows here."""
+    said = re.sub(r"(?m)(?:^|\s)#.*", "", files.get(SETTINGS, "") + "\n")
+    for pipeline, plan in plans.items():
+        for pool in sorted({str(of.get("pool", "default_pool")) for of in plan.arguments.values()}):
+            name = rf"\bpool_name['\"]?\s*:\s*['\"]?{re.escape(pool)}['\"]?\s*[,}}\n]"
+            if pool != "default_pool" and not re.search(name, said):
+                what = f"its tasks wait for ever if Airflow has no pool {pool}. Make it in the UI,"
+                line = f"- {{pool_name: {json.dumps(pool)}, pool_slot: 1, pool_description: ''}}"
+                yield "warning", pipeline, f"{what} or below `pools` in {SETTINGS}:\n{line}"
 
 
 def _surprises(structure: Structure, plans: Mapping[str, Plan]) -> Found:

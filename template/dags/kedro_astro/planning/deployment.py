@@ -7,13 +7,11 @@ from contextlib import suppress
 
 from kedro_astro.planning.adoption import FROM, Files
 from kedro_astro.planning.grouping import Task
+from kedro_astro.project import IN_DAGS
 from kedro_astro.structure import Dataset, Structure, untranscoded
 
 Exists = Callable[[str], bool]
 """Whether there is something at a path in the project."""
-
-LOOKED_AT = ("packages.txt", ".astro/config.yaml", "conf/**/credentials*.y*ml")
-"""Files, as patterns, whose texts `not_deployed` takes besides those of `adoption.LOOKED_AT`."""
 
 NEEDED = {
     "Dockerfile": f"Write one that begins with this line:\n{FROM}",
@@ -100,7 +98,7 @@ def not_deployed(structure: Structure, files: Files, exists: Exists) -> Iterator
 
     Args:
         structure: the project.
-        files: those of `LOOKED_AT`, here and in `adoption`.
+        files: those of `adoption.LOOKED_AT`.
         exists: asks the project.
     """
     for name, remedy in NEEDED.items():
@@ -126,6 +124,25 @@ def not_deployed(structure: Structure, files: Files, exists: Exists) -> Iterator
         if keys and of_tasks and not in_image(name, ignored):
             what = f"{name} is left out of the image, and with it the credentials"
             yield f"{what} {', '.join(keys)}. {how_to_provide(structure.env)}"
+
+
+def left_out(structure: Structure, files: Files) -> Iterator[str]:
+    """Yield which files `.dockerignore` leaves out without which the image has no DAGs.
+
+    Args:
+        structure: the project.
+        files: those of `adoption.LOOKED_AT`.
+    """
+    source, conf = structure.sources[:2]
+    package = posixpath.normpath(f"{source}/{structure.package_name}/pipeline_registry.py")
+    of_conf = [f"{conf}/{name}/catalog.yml" for name in ("base", structure.env) if name]
+    shim = ["dags/kedro_astro/__main__.py"] * IN_DAGS
+    needed = ("pyproject.toml", package, *of_conf, "dags/kedro_dags.py", *shim)
+    ignored = files.get(".dockerignore", "").splitlines()
+    if lost := [name for name in needed if not in_image(name, "\n".join(ignored))]:
+        lines = [line for line in ignored if any(not in_image(name, line) for name in lost)]
+        what = f".dockerignore leaves {', '.join(lost)} out of the image, which then has no DAGs."
+        yield "\n".join([f"{what} Correct these lines:", *lines])
 
 
 def how_to_provide(env: str) -> str:

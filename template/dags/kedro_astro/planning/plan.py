@@ -51,17 +51,27 @@ def dag_id(package: str, name: str) -> str:
     return package if name == "__default__" else f"{package}.{airflow_id(name)}"
 
 
+def chosen(structure: Structure) -> Structure:
+    """Return the structure without the pipelines that `airflow.yml` leaves out, and without the
+    datasets that no other has."""
+    settings, _ = read(structure.settings, structure.settings_file)
+    names = selected(settings, [pipeline.name for pipeline in structure.pipelines])
+    pipelines = tuple(pipeline for pipeline in structure.pipelines if pipeline.name in names)
+    used = {name for each in pipelines for node in each.nodes for name in node.datasets}
+    datasets = {name: each for name, each in structure.datasets.items() if name in used}
+    return replace(structure, pipelines=pipelines, datasets=datasets)
+
+
 def plan_all(structure: Structure) -> Plans:
     """Plan all pipelines that become DAGs.
 
     One without nodes becomes none.
     """
     settings, _ = read(structure.settings, structure.settings_file)
-    chosen = selected(settings, [pipeline.name for pipeline in structure.pipelines])
     plans: dict[str, Plan | KedroAstroError] = {}
     taken: dict[str, str] = {}
-    for pipeline in structure.pipelines:
-        if pipeline.name not in chosen or not pipeline.nodes:
+    for pipeline in chosen(structure).pipelines:
+        if not pipeline.nodes:
             continue
         try:
             said = for_pipeline(settings, pipeline.name)

@@ -1,8 +1,9 @@
 """What a project raised, in a few lines: the error, and the user's own file and line."""
 
 import re
-import sys
 import traceback
+from importlib.machinery import PathFinder
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,17 @@ def describe(error: BaseException, project: Path) -> str:
 
 
 def _where_libraries_go(what: str, project: Path) -> str:
-    """Return what to do about a module that is not there, if it is none of the project's own."""
-    missing = re.search(r"ModuleNotFoundError: No module named '(\w+)", what)
-    if not missing or any(project.glob(f"*/{missing[1]}")) or missing[1] in sys.modules:
+    """Return what to do about what is not there to import, if it is none of the project's own."""
+    missing = re.search(r"(?:No module named|cannot import name '\w+' from) '((\w+)[.\w]*)", what)
+    if not missing or any(project.glob(f"*/{missing[2]}")):
         return ""
+    named = {*packages_distributions().get(missing[2], ())}
+    at = getattr(PathFinder.find_spec(missing[2]), "origin", None)
+    if at and len(named) == 1:  # To others, namespaces, more can be added.
+        (name,) = named
+        return f". {name} {version(name)} is installed, and does not have it: another version may."
     file = OWN_REQUIREMENTS if (project / OWN_REQUIREMENTS).exists() else "requirements.txt"
-    return f". If that is a library: is it in {file}, and installed?"
+    return f". If that is a library: is it in {file}, and installed?" if not at or named else ""
 
 
 def describe_skipped(warning: str, project: Path) -> str:
