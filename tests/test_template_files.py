@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from kedro_astro.__main__ import REPAIR
-from kedro_astro.cli.integrity import BELOW, FOLDERS, MANAGED
+from kedro_astro.cli.integrity import MANAGED
 from scaffold import GIT, Releases, append, commit, python, run, succeed, tree
 from team import CONFLICT
 
@@ -63,8 +63,6 @@ def test_what_is_managed(made: Path) -> None:
     # Only a new project has these of the template.
     theirs -= {".gitignore", "pyproject.toml", ".pre-commit-config.yaml", "renovate.json"}
     assert {name for name in theirs if not name.startswith(".github")} <= known
-    folders = {path for pattern in (*FOLDERS, *BELOW) for path in made.glob(pattern)}
-    assert all(path.is_dir() for path in folders) and len(folders) == 20
 
 
 def test_a_damaged_file_of_the_shim_is_named(project: Path) -> None:
