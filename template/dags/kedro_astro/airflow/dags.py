@@ -68,9 +68,7 @@ def build_dag(blueprint: Blueprint, project: Path) -> sdk.DAG:
             **_arguments(task["arguments"], source),
         )
         operator.made_of = str(project), blueprint, task["work"]
-    for task in blueprint["tasks"]:
         if task["upstream"]:
-            operator = operators[task["task_id"]]
             operator.set_upstream([operators[before] for before in task["upstream"]])
     # Not before the tasks are made: each would copy all of them, twice, and serialize its copy.
     dag.params.update({name: sdk.Param(**field) for name, field in blueprint["fields"].items()})

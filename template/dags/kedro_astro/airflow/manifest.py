@@ -1,9 +1,9 @@
 """What is known of a project, kept in a file, and when that is still true.
 
-The manifest is a file of JSON lines: a checksum of all others, a header, the structure, and the
-blueprint of each DAG, all of which Airflow has accepted. In an image it is compiled while the image is built;
-`KEDRO_ASTRO_MANIFEST` names it and it is trusted without a look at the sources. Anywhere else a
-fingerprint of the sources decides, and after a miss the project is read anew, see `refresh`.
+The manifest is a file of JSON lines: a checksum of the others, a header, the structure, and the
+blueprint of each DAG, all of which Airflow has accepted. In an image it is compiled while the image
+is built; `KEDRO_ASTRO_MANIFEST` names it and it is trusted without a look at the sources. Anywhere
+else a fingerprint of the sources decides, and after a miss the project is read anew, see `refresh`.
 """
 
 import hashlib
@@ -197,28 +197,25 @@ def _site_packages(python: str) -> list[str]:
     return [f"{libraries}/{name}/site-packages" for name in names if name[:7] == "python3"]
 
 
-def _stats(path: str) -> list[tuple[str, object, object]]:
-    """Return `_stat` of `path`, or of every file below it, in order.
+def _stats(path: str) -> Iterator[tuple[str, object, object]]:
+    """Yield `_stat` of every file below `path`, in order, or of what is no folder that can be read.
 
-    Hidden files and caches are passed over. What cannot be looked at is a fact like others, and
-    becomes another when it can be.
+    Hidden files and caches are passed over.
     """
-    found: list[tuple[str, object, object]] = []
     try:
         for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
-            if entry.name[0] == "." or entry.name == "__pycache__":
-                continue
-            inside = entry.is_dir(follow_symlinks=False)
-            found += _stats(entry.path) if inside else [_stat(entry.path)]
-    except NotADirectoryError:
-        return [_stat(path)]
-    except OSError as error:
-        found.append((path, error.errno, None))
-    return found
+            if entry.name[0] != "." and entry.name != "__pycache__":
+                inside = entry.is_dir(follow_symlinks=False)
+                yield from _stats(entry.path) if inside else [_stat(entry.path)]
+    except OSError:
+        yield _stat(path)
 
 
 def _stat(path: str) -> tuple[str, object, object]:
-    """Return (path, bytes, nanoseconds), or (path, number of the error, None)."""
+    """Return (path, bytes, nanoseconds), or (path, number of the error, None).
+
+    What cannot be looked at is a fact like others, and becomes another when it can be.
+    """
     try:
         found = os.stat(path)
     except OSError as error:
