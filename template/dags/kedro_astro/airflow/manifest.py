@@ -50,7 +50,7 @@ class Manifest:
     def __init__(self, content: bytes) -> None:
         checksum, _, body = content.partition(b"\n")
         if checksum != _checksum(body):
-            raise ValueError(f"no whole manifest of the format {FORMAT}")
+            raise ValueError("damaged, or of another version")
         first, self._structure, *self._blueprints = body.split(b"\n")
         header = json.loads(first)
         self.fingerprint: str = header["fingerprint"]
@@ -103,7 +103,9 @@ def _checksum(body: bytes) -> bytes:
     return b"%d" % zlib.crc32(body, FORMAT)
 
 
-def read(project: Path, wait: Callable[[], float] | None = None) -> Manifest:
+def read(
+    project: Path, wait: Callable[[], float] | None = None, dag_id: str | None = None
+) -> Manifest:
     """Return what is known of the project, which is read again only if the sources changed.
 
     What cannot be a DAG now is as it was when it last could be, and the reason is in `problems`. If
@@ -113,6 +115,8 @@ def read(project: Path, wait: Callable[[], float] | None = None) -> Manifest:
     Args:
         project: the folder that holds `pyproject.toml`.
         wait: returns the seconds to wait for a reading; forever if None. Asked only if need be.
+        dag_id: of the task that asks. Its run was scheduled from the last manifest, which is the
+            one to go by if it has the DAG, whatever has changed since.
 
     Raises:
         ManifestError: if `KEDRO_ASTRO_MANIFEST` names a file that is no manifest.
@@ -122,26 +126,11 @@ def read(project: Path, wait: Callable[[], float] | None = None) -> Manifest:
         return _compiled(Path(compiled), kedro_env(project))
     path = cache_folder(project) / NAME
     kept = kept_at(path)
-    if kept.fresh(project):
+    if dag_id in kept.dag_ids or kept.fresh(project):
         return kept
     from kedro_astro.airflow.refresh import refresh
 
     return refresh(project, path, wait and wait())
-
-
-def read_for_task(project: Path, dag_id: str) -> Manifest:
-    """Return the manifest that a task takes its DAG from: the last one, whatever has changed since.
-
-    Its run was scheduled from that one. Only if it does not have the DAG is the project read.
-
-    Raises:
-        KedroAstroError: as `read` does.
-    """
-    if not os.environ.get(COMPILED):
-        kept = kept_at(cache_folder(project) / NAME)
-        if dag_id in kept.dag_ids:
-            return kept
-    return read(project, patience)
 
 
 def patience() -> float:
@@ -228,10 +217,8 @@ def _compiled(path: Path, env: str | None) -> Manifest:
 
     try:
         manifest = Manifest(path.read_bytes())
-    except OSError as error:
-        raise ManifestError(path, error.strerror or "it cannot be read") from error
-    except ValueError as error:
-        raise ManifestError(path, f"it is damaged or of another version ({error})") from error
+    except (OSError, ValueError) as error:
+        raise ManifestError(path, f"it cannot be read ({error})") from error
     if manifest.env != (env or ""):
         reason = f"it is of the Kedro environment {manifest.env!r}, and tasks would run in {env!r}"
         raise ManifestError(path, reason)

@@ -62,12 +62,13 @@ def judge(blueprints: Sequence[Blueprint], project: Path) -> list[Verdict]:
     while left := blueprints[len(found) :]:
         why = "it ends the process"
         try:
-            found.extend(in_fork((_judge(one, project) for one in left), lambda: EACH))
+            for verdict in in_fork((_judge(one, project) for one in left), lambda: EACH):
+                found.append(verdict)
         except TimeoutError:
             why = f"it takes longer than {EACH:.0f} seconds"
         # It did so with the first that there is no verdict on.
-        for one in blueprints[len(found) :][:1]:
-            found.append(Verdict(None, {why: {"schedule": one["schedule"]}}))
+        if len(found) < len(blueprints):
+            found.append(Verdict(None, {why: {"schedule": blueprints[len(found)]["schedule"]}}))
     return found
 
 
