@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from kedro_astro.airflow import verdict
 from kedro_astro.airflow.manifest import read
 from parsing import parse
 from projects import CATALOG, MakeProject, write
@@ -233,6 +234,18 @@ def test_a_dag_that_airflow_never_took_is_named_and_takes_no_other_with_it(
     ids, message = parse(project, REFUSALS)
     assert ids == ["shop", "shop.sales"]
     assert "the pipeline report" in message
+
+
+def test_a_timetable_that_hangs_takes_no_other_dag_with_it(
+    make_project: MakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdict, "EACH", 5)
+    times = "import time\ndef hangs():\n    time.sleep(60)\n"
+    said = "report: {schedule: {timetable: shop.times.hangs}}"
+    manifest = read(with_settings(make_project, said, **{"src/shop/times.py": times}))
+    assert manifest.dag_ids == ("shop", "shop.sales")
+    (problem,) = manifest.problems
+    assert "it takes longer than 5 seconds" in problem and "the pipeline report" in problem
 
 
 def test_a_timetable_of_yours_is_imported_by_no_parse(make_project: MakeProject) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow.providers.common.compat import sdk
 
-from kedro_astro.airflow.manifest import patience, read, read_for_task
+from kedro_astro.airflow.manifest import patience, read
 from kedro_astro.airflow.operators import KedroOperator
 from kedro_astro.planning import Arguments, Blueprint
 
@@ -28,8 +28,7 @@ def build_dags(project: Path) -> dict[str, sdk.DAG]:
         project: the folder that holds `pyproject.toml`.
     """
     wanted = sdk.get_parsing_context().dag_id
-    manifest = read_for_task(project, wanted) if wanted else read(project, patience)
-    found = manifest.blueprints(wanted)
+    found = read(project, patience, wanted).blueprints(wanted)
     return {blueprint["dag_id"]: build_dag(blueprint, project) for blueprint in found}
 
 
@@ -68,9 +67,7 @@ def build_dag(blueprint: Blueprint, project: Path) -> sdk.DAG:
             **_arguments(task["arguments"], source),
         )
         operator.made_of = str(project), blueprint, task["work"]
-    for task in blueprint["tasks"]:
         if task["upstream"]:
-            operator = operators[task["task_id"]]
             operator.set_upstream([operators[before] for before in task["upstream"]])
     # Not before the tasks are made: each would copy all of them, twice, and serialize its copy.
     dag.params.update({name: sdk.Param(**field) for name, field in blueprint["fields"].items()})
@@ -106,7 +103,7 @@ def _condition(assets: tuple[str, list[Any]]) -> Any:
     return (sdk.AssetAll if operator == "all" else sdk.AssetAny)(*parts)
 
 
-def imported(path: str, source: str | None, what: str) -> Any:
+def imported(path: str, source: str, what: str) -> Any:
     """Return the object at `package.module.name`.
 
     Args:
@@ -117,7 +114,7 @@ def imported(path: str, source: str | None, what: str) -> Any:
     Raises:
         SettingsError: if there is no such module or name.
     """
-    if source and source not in sys.path:
+    if source not in sys.path:
         sys.path.insert(0, source)
     try:
         return pkgutil.resolve_name(path)
@@ -137,7 +134,7 @@ class Callback:
     """
 
     # No dataclass: each parse would pay the making of one.
-    def __init__(self, path: str, source: str | None = None) -> None:
+    def __init__(self, path: str, source: str) -> None:
         self.path, self.source = path, source
 
     def __repr__(self) -> str:

@@ -1,9 +1,9 @@
 """What is known of a project, kept in a file, and when that is still true.
 
-The manifest is a file of JSON lines: a header, the structure, and the blueprint of each DAG, all of
-which Airflow has accepted. In an image it is compiled while the image is built;
-`KEDRO_ASTRO_MANIFEST` names it and it is trusted without a look at the sources. Anywhere else a
-fingerprint of the sources decides, and after a miss the project is read anew, see `refresh`.
+The manifest is a file of JSON lines: a checksum of the others, a header, the structure, and the
+blueprint of each DAG, all of which Airflow has accepted. In an image it is compiled while the image
+is built; `KEDRO_ASTRO_MANIFEST` names it and it is trusted without a look at the sources. Anywhere
+else a fingerprint of the sources decides, and after a miss the project is read anew, see `refresh`.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,8 @@ from kedro_astro.project import CHECKSUMS, PYTHON, SHIM, cache_folder, kedro_env
 if TYPE_CHECKING:
     from kedro_astro.structure import Structure
 
-FORMAT = 10
-"""Version of the file; a manifest of another format is read as if it were not there."""
+FORMAT = 11
+"""Version of the file; the checksum starts with it, so one of another is as good as damaged."""
 
 COMPILED = "KEDRO_ASTRO_MANIFEST"
 NAME = "manifest.jsonl"
@@ -48,12 +48,11 @@ class Manifest:
     """
 
     def __init__(self, content: bytes) -> None:
-        first, _, body = content.partition(b"\n")
+        checksum, _, body = content.partition(b"\n")
+        if checksum != _checksum(body):
+            raise ValueError("damaged, or of another version")
+        first, self._structure, *self._blueprints = body.split(b"\n")
         header = json.loads(first)
-        if not isinstance(header, dict) or header.get("format") != FORMAT:
-            raise ValueError(f"no manifest of the format {FORMAT}")
-        if header.get("checksum") != zlib.crc32(body):
-            raise ValueError("it is damaged")
         self.fingerprint: str = header["fingerprint"]
         self.env: str = header["env"]
         self.sources: tuple[str, ...] = tuple(header["sources"])
@@ -61,7 +60,6 @@ class Manifest:
         self.dag_ids: tuple[str, ...] = tuple(header["dag_ids"])
         self.content = content
         self.still_reading = False
-        self._structure, *self._blueprints = body.split(b"\n")
 
     def structure(self) -> "Structure":
         """Return the project's structure; its `problems` are those of the reading alone."""
@@ -71,7 +69,7 @@ class Manifest:
 
     def blueprints(self, wanted: str | None = None) -> Iterator[Blueprint]:
         """Yield the blueprint of each DAG, or of the one with the id `wanted`."""
-        for dag_id, line in zip(self.dag_ids, self._blueprints, strict=False):
+        for dag_id, line in zip(self.dag_ids, self._blueprints, strict=True):
             if wanted in (None, dag_id):
                 yield json.loads(line)
 
@@ -89,20 +87,25 @@ def to_bytes(
     """Return the content of a manifest, which `Manifest` takes."""
     from dataclasses import asdict
 
-    body = b"\n".join(json.dumps(part).encode() for part in (asdict(structure), *blueprints))
-    header: Mapping[str, object] = {
-        "format": FORMAT,
-        "checksum": zlib.crc32(body),
+    header = {
         "fingerprint": fingerprint,
         "env": structure.env,
         "sources": structure.sources,
         "problems": problems,
         "dag_ids": [blueprint["dag_id"] for blueprint in blueprints],
     }
-    return json.dumps(header).encode() + b"\n" + body
+    lines = [json.dumps(part).encode() for part in (header, asdict(structure), *blueprints)]
+    body = b"\n".join(lines)
+    return _checksum(body) + b"\n" + body
 
 
-def read(project: Path, wait: Callable[[], float] | None = None) -> Manifest:
+def _checksum(body: bytes) -> bytes:
+    return b"%d" % zlib.crc32(body, FORMAT)
+
+
+def read(
+    project: Path, wait: Callable[[], float] | None = None, dag_id: str | None = None
+) -> Manifest:
     """Return what is known of the project, which is read again only if the sources changed.
 
     What cannot be a DAG now is as it was when it last could be, and the reason is in `problems`. If
@@ -112,6 +115,8 @@ def read(project: Path, wait: Callable[[], float] | None = None) -> Manifest:
     Args:
         project: the folder that holds `pyproject.toml`.
         wait: returns the seconds to wait for a reading; forever if None. Asked only if need be.
+        dag_id: of the task that asks. Its run was scheduled from the last manifest, which is the
+            one to go by if it has the DAG, whatever has changed since.
 
     Raises:
         ManifestError: if `KEDRO_ASTRO_MANIFEST` names a file that is no manifest.
@@ -121,26 +126,11 @@ def read(project: Path, wait: Callable[[], float] | None = None) -> Manifest:
         return _compiled(Path(compiled), kedro_env(project))
     path = cache_folder(project) / NAME
     kept = kept_at(path)
-    if kept and kept.fresh(project):
+    if dag_id in kept.dag_ids or kept.fresh(project):
         return kept
     from kedro_astro.airflow.refresh import refresh
 
     return refresh(project, path, wait and wait())
-
-
-def read_for_task(project: Path, dag_id: str) -> Manifest:
-    """Return the manifest that a task takes its DAG from: the last one, whatever has changed since.
-
-    Its run was scheduled from that one. Only if it does not have the DAG is the project read.
-
-    Raises:
-        KedroAstroError: as `read` does.
-    """
-    if not os.environ.get(COMPILED):
-        kept = kept_at(cache_folder(project) / NAME)
-        if kept and dag_id in kept.dag_ids:
-            return kept
-    return read(project, patience)
 
 
 def patience() -> float:
@@ -151,12 +141,14 @@ def patience() -> float:
     return 0.6 * float(conf.getfloat("core", "dagbag_import_timeout"))
 
 
-def kept_at(path: Path) -> Manifest | None:
-    """Return the manifest in a file; one that cannot be read, or is damaged, is as good as none."""
+def kept_at(path: Path) -> Manifest:
+    """Return the manifest in a file; if that cannot be read, or is damaged, one of no project."""
     try:
         return Manifest(path.read_bytes())
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    except (OSError, ValueError):
+        from kedro_astro.structure import nothing
+
+        return Manifest(to_bytes(nothing("")))
 
 
 def fingerprint_of(project: Path, sources: Iterable[str]) -> str:
@@ -194,28 +186,25 @@ def _site_packages(python: str) -> list[str]:
     return [f"{libraries}/{name}/site-packages" for name in names if name[:7] == "python3"]
 
 
-def _stats(path: str) -> list[tuple[str, object, object]]:
-    """Return `_stat` of `path`, or of every file below it, in order.
+def _stats(path: str) -> Iterator[tuple[str, object, object]]:
+    """Yield `_stat` of every file below `path`, in order, or of what is no folder that can be read.
 
-    Hidden files and caches are passed over. What cannot be looked at is a fact like others, and
-    becomes another when it can be.
+    Hidden files and caches are passed over.
     """
-    found: list[tuple[str, object, object]] = []
     try:
         for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
-            if entry.name[0] == "." or entry.name == "__pycache__":
-                continue
-            inside = entry.is_dir(follow_symlinks=False)
-            found += _stats(entry.path) if inside else [_stat(entry.path)]
-    except NotADirectoryError:
-        return [_stat(path)]
-    except OSError as error:
-        found.append((path, error.errno, None))
-    return found
+            if entry.name[0] != "." and entry.name != "__pycache__":
+                inside = entry.is_dir(follow_symlinks=False)
+                yield from _stats(entry.path) if inside else [_stat(entry.path)]
+    except OSError:
+        yield _stat(path)
 
 
 def _stat(path: str) -> tuple[str, object, object]:
-    """Return (path, bytes, nanoseconds), or (path, number of the error, None)."""
+    """Return (path, bytes, nanoseconds), or (path, number of the error, None).
+
+    What cannot be looked at is a fact like others, and becomes another when it can be.
+    """
     try:
         found = os.stat(path)
     except OSError as error:
@@ -228,10 +217,8 @@ def _compiled(path: Path, env: str | None) -> Manifest:
 
     try:
         manifest = Manifest(path.read_bytes())
-    except OSError as error:
-        raise ManifestError(path, error.strerror or "it cannot be read") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ManifestError(path, f"it is damaged or of another version ({error})") from error
+    except (OSError, ValueError) as error:
+        raise ManifestError(path, f"it cannot be read ({error})") from error
     if manifest.env != (env or ""):
         reason = f"it is of the Kedro environment {manifest.env!r}, and tasks would run in {env!r}"
         raise ManifestError(path, reason)

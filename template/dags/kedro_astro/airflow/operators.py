@@ -62,11 +62,8 @@ class KedroOperator(BaseOperator):
         else:
             places.worker(session, _mask_secret())
         return {
-            name: {
-                "location": location and location.replace(RUN_FOLDER, folder),
-                "version": version if versioned else None,
-            }
-            for name, (location, versioned) in saves.items()
+            name: {"location": path and path.replace(RUN_FOLDER, folder), "version": own.get(name)}
+            for name, (path, _) in saves.items()
         }
 
     def on_kill(self) -> None:

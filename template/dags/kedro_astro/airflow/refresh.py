@@ -24,7 +24,7 @@ from kedro_astro.planning.blueprint import blueprints
 from kedro_astro.planning.plan import wrong_settings
 from kedro_astro.project import command, write
 from kedro_astro.settings.read import must_be
-from kedro_astro.structure import SOURCES, Structure, from_json, nothing
+from kedro_astro.structure import Structure, from_json, nothing
 
 
 def refresh(project: Path, path: Path, patience: float | None) -> Manifest:
@@ -39,24 +39,21 @@ def refresh(project: Path, path: Path, patience: float | None) -> Manifest:
         patience: seconds to wait, forever if None.
     """
     end = time.monotonic() + (math.inf if patience is None else patience)
-    problems: tuple[str, ...] = ()
-    last = None
+    last = kept_at(path)
     try:
         with path.with_name("lock").open("a+") as lock:
             if _acquire(lock, project, path, end):
                 # Somebody else may have read the project while we waited.
                 last = kept_at(path)
-                if last and last.fresh(project):
+                if last.fresh(project):
                     return last
-                if read := _read(project, path, last, lock, end):
+                if read := _read(project, path, last.sources, lock, end):
                     last = Manifest(_accepted(*read, last, project))
                     write(path, last.content)
                     return last
+        last.still_reading = True
     except OSError as error:
-        problems = (f"  {CacheError(path, error)}",)
-    last = last or kept_at(path) or Manifest(to_bytes(nothing("")))
-    last.still_reading = not problems
-    last.problems += problems
+        last.problems += (f"  {CacheError(path, error)}",)
     return last
 
 
@@ -65,19 +62,17 @@ def compile(project: Path, path: Path) -> Manifest:
 
     Args:
         project: the folder that holds `pyproject.toml`.
-        path: is replaced; with problems it is not written, and not left.
+        path: is replaced; with problems it is not left.
 
     Raises:
-        OSError: if it cannot be written.
+        OSError: if its folder cannot be made, or the file that was there not be deleted.
     """
     path.unlink(missing_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name("lock").open("a+") as lock:
-        structure, fingerprint = _read(project, path, None, lock, math.inf)  # type: ignore[misc]
-    manifest = Manifest(_accepted(structure, fingerprint, None, project))
-    if not manifest.problems:
-        write(path, manifest.content)
-    return manifest
+    made = refresh(project, path, None)
+    if made.problems:
+        path.unlink(missing_ok=True)
+    return made
 
 
 def _acquire(lock: IO[str], project: Path, path: Path, end: float) -> bool:
@@ -94,7 +89,7 @@ def _acquire(lock: IO[str], project: Path, path: Path, end: float) -> bool:
                 return False
         lock.seek(0)
         pid, _, of = lock.read().partition(" ")
-        if of and of != fingerprint_of(project, _sources(kept_at(path))):
+        if of and of != fingerprint_of(project, kept_at(path).sources):
             with suppress(psutil.Error, ProcessLookupError):
                 # In another container it would be the number of another process.
                 if of in psutil.Process(int(pid)).cmdline():
@@ -102,12 +97,8 @@ def _acquire(lock: IO[str], project: Path, path: Path, end: float) -> bool:
         time.sleep(0.1)
 
 
-def _sources(kept: Manifest | None) -> tuple[str, ...]:
-    return kept.sources if kept else SOURCES
-
-
 def _read(
-    project: Path, path: Path, kept: Manifest | None, lock: IO[str], end: float
+    project: Path, path: Path, sources: tuple[str, ...], lock: IO[str], end: float
 ) -> tuple[Structure, str] | None:
     """Return the project's structure and the fingerprint of what it is of; None if the process that
     reads it is still at it at `end`.
@@ -116,7 +107,7 @@ def _read(
     takes too long: the next one to ask finds what it has left.
     """
     # Taken before the reading: an edit made meanwhile makes the manifest stale, not wrong.
-    fingerprint = fingerprint_of(project, _sources(kept))
+    fingerprint = fingerprint_of(project, sources)
     file, log = path.with_name("structure.json"), path.with_name("reading.log")
     if not (structure := _left(file, fingerprint)):
         python = own_python() or sys.executable
@@ -140,12 +131,12 @@ def _read(
         structure = _left(file, fingerprint)
     if not structure:
         ended = child.returncode == -signal.SIGKILL  # by `_acquire`, unless memory ran out
-        if ended and fingerprint_of(project, _sources(kept)) != fingerprint:
-            return _read(project, path, kept, lock, end)
+        if ended and fingerprint_of(project, sources) != fingerprint:
+            return _read(project, path, sources, lock, end)
         last = "\n    ".join(log.read_text(errors="replace").strip().splitlines()[-3:])
         what = f"The process that read the project ended with status {child.returncode}."
-        structure = nothing(f"  {what}\n    {last}", _sources(kept))
-    if structure.sources != _sources(kept):
+        structure = nothing(f"  {what}\n    {last}", sources)
+    if structure.sources != sources:
         fingerprint = fingerprint_of(project, structure.sources)
     return structure, fingerprint
 
@@ -159,7 +150,7 @@ def _left(file: Path, fingerprint: str) -> Structure | None:
         return None
 
 
-def _accepted(structure: Structure, fingerprint: str, old: Manifest | None, project: Path) -> bytes:
+def _accepted(structure: Structure, fingerprint: str, old: Manifest, project: Path) -> bytes:
     """Return the manifest of a structure: of each pipeline the DAG that Airflow takes, or else the
     last that it took, if need be without its schedule."""
     wrong = wrong_settings(structure)
@@ -168,12 +159,12 @@ def _accepted(structure: Structure, fingerprint: str, old: Manifest | None, proj
         rest, _ = blueprints(structure)
         for blueprint, verdict in zip(rest, judge(rest, project), strict=True):
             wrong += _refusals(blueprint["pipeline"], verdict, structure)
-        structure = replace(structure, settings=old.structure().settings if old else None)
+        structure = replace(structure, settings=old.structure().settings)
     made, unplanned = blueprints(structure)
     refused = {name: [why] for name, why in unplanned.items()}
     trials = {blueprint["pipeline"]: [blueprint] for blueprint in made}
     here = {pipeline.name for pipeline in structure.pipelines}
-    for last in old.blueprints() if old else ():
+    for last in old.blueprints():
         name = last["pipeline"]
         if name in trials or name in refused or (structure.problems and name not in here):
             trials.setdefault(name, []).extend([last, {**last, "schedule": None}])

@@ -11,9 +11,11 @@ import pkgutil
 import signal
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
@@ -21,6 +23,40 @@ EACH, ALL = 20.0, 30.0
 """Seconds that one module, and all of them, may take. Pandas takes some ten from a cold disk."""
 
 TOO_LARGE = "takes more memory than is left for it"
+
+T = TypeVar("T")
+
+
+def in_fork(items: Iterable[T], patience: Callable[[], float]) -> Iterator[T]:
+    """Yield what an iterable gives in a fork of this process, which ends with the iterator, as all
+    that it has started. What it gives ends early if the fork does.
+
+    Args:
+        items: iterated over in the fork alone.
+        patience: returns the seconds to wait for the next one.
+
+    Raises:
+        TimeoutError: if it takes longer.
+    """
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    if (child := os.fork()) == 0:
+        try:
+            os.setpgid(0, 0)
+            for item in items:
+                theirs.send(item)
+        finally:
+            os._exit(0)
+    theirs.close()
+    try:
+        os.setpgid(child, child)  # Whichever of the two comes first.
+        while ours.poll(patience()):
+            yield ours.recv()
+        raise TimeoutError
+    except EOFError:
+        return
+    finally:
+        os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def load(name: str) -> str:
@@ -65,42 +101,34 @@ def trial(names: list[str], room: int, each: float = EACH, whole: float = ALL) -
     """
     end = time.monotonic() + whole
     found = {}
-    ours, theirs = multiprocessing.Pipe(duplex=False)
-    if (first := os.fork()) == 0:
-        _in_child(names, theirs, room, each)
-    theirs.close()
-    with suppress(EOFError):
-        while ours.poll(max(0, end - time.monotonic())):
-            name, found[name] = ours.recv()
-    os.killpg(first, signal.SIGKILL)
-    os.waitpid(first, 0)
+    with suppress(TimeoutError):
+        tried = in_fork(_tried(names, room, each), lambda: max(0, end - time.monotonic()))
+        for name, reason in tried:
+            found[name] = reason
     return found
 
 
-def _in_child(names: list[str], report: Connection, room: int, each: float) -> None:
-    """Fork for each module. A fork whose module is good goes on, instead of the process before it;
-    that one is still without the module, and goes on itself if it is bad."""
-    try:
-        os.setpgid(0, 0)
-        for stream in (1, 2):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-        before, most = _marks(), memory(os.getpid()) + room
-        for name in names:
-            ours, theirs = multiprocessing.Pipe()
-            if (child := os.fork()) == 0:
-                theirs.send(_try(name, theirs, before))
-                theirs.recv()
-                continue
-            theirs.close()
-            if (reason := _wait(child, ours, most, each)) == "":
-                report.send((name, reason))
-                ours.send("go on")
-                break
-            os.kill(child, signal.SIGKILL)
-            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            report.send((name, reason or f"ends the process (exit code {status})"))
-    finally:
-        os._exit(0)
+def _tried(names: list[str], room: int, each: float) -> Iterator[tuple[str, str]]:
+    """Yield what comes of each module, from a fork for each. One whose module is good goes on,
+    instead of the process before it; that one is still without the module, and goes on itself if it
+    is bad."""
+    for stream in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+    before, most = _marks(), memory(os.getpid()) + room
+    for name in names:
+        ours, theirs = multiprocessing.Pipe()
+        if (child := os.fork()) == 0:
+            theirs.send(_try(name, theirs, before))
+            theirs.recv()
+            continue
+        theirs.close()
+        if (reason := _wait(child, ours, most, each)) == "":
+            yield name, reason
+            ours.send("go on")
+            return
+        os.kill(child, signal.SIGKILL)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        yield name, reason or f"ends the process (exit code {status})"
 
 
 def _wait(child: int, pipe: Connection, most: int, each: float) -> str | None:

@@ -5,16 +5,15 @@ fork.
 """
 
 import json
-import multiprocessing
 import os
 import re
-import signal
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from kedro_astro.airflow.dags import build_dag, imported
+from kedro_astro.airflow.trial import in_fork
 from kedro_astro.planning import Blueprint
 
 # Here, and not in the fork, which would import it again each time.
@@ -60,35 +59,16 @@ def judge(blueprints: Sequence[Blueprint], project: Path) -> list[Verdict]:
         project: the folder that holds `pyproject.toml`.
     """
     found: list[Verdict] = []
-    while len(found) < len(blueprints):
-        left = blueprints[len(found) :]
-        found += _in_fork(left, project)
-    return found
-
-
-def _in_fork(blueprints: Sequence[Blueprint], project: Path) -> list[Verdict]:
-    """Return the verdicts on the first blueprints, up to one that ends the process or hangs."""
-    ours, theirs = multiprocessing.Pipe(duplex=False)
-    child = os.fork()
-    if child == 0:
+    while left := blueprints[len(found) :]:
+        why = "it ends the process"
         try:
-            for blueprint in blueprints:
-                theirs.send(_judge(blueprint, project))
-        finally:
-            os._exit(0)
-    theirs.close()
-    found: list[Verdict] = []
-    what = f"it takes longer than {EACH:.0f} seconds"
-    try:
-        while len(found) < len(blueprints) and ours.poll(EACH):
-            found.append(ours.recv())
-    except EOFError:
-        what = "it ends the process"
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    if len(found) < len(blueprints):
-        found.append(Verdict(None, {what: {"schedule": blueprints[len(found)]["schedule"]}}))
+            for verdict in in_fork((_judge(one, project) for one in left), lambda: EACH):
+                found.append(verdict)
+        except TimeoutError:
+            why = f"it takes longer than {EACH:.0f} seconds"
+        # It did so with the first that there is no verdict on.
+        if len(found) < len(blueprints):
+            found.append(Verdict(None, {why: {"schedule": blueprints[len(found)]["schedule"]}}))
     return found
 
 
@@ -156,10 +136,9 @@ def _said(blueprint: Blueprint) -> dict[str, Any]:
 
 def _without(blueprint: Blueprint, key: str) -> Blueprint:
     """Return the blueprint as it would be if `airflow.yml` did not say `key`."""
-
-    def rest(part: Blueprint) -> Blueprint:
-        return {**part, "arguments": {k: v for k, v in part["arguments"].items() if k != key}}
-
     nothing: dict[str, Blueprint] = {"schedule": {"schedule": None}, "params": {"fields": {}}}
-    others = nothing.get(key, {})
-    return rest({**blueprint, **others, "tasks": [rest(task) for task in blueprint["tasks"]]})
+    dag, *tasks = (
+        {**part, "arguments": {k: said for k, said in part["arguments"].items() if k != key}}
+        for part in (blueprint, *blueprint["tasks"])
+    )
+    return {**dag, **nothing.get(key, {}), "tasks": tasks}

@@ -114,7 +114,7 @@ def _warm(project: Path) -> None:
 
 
 def _patience(project: Path) -> float:
-    if kept_at(cache_folder(project) / MANIFEST):
+    if kept_at(cache_folder(project) / MANIFEST).fingerprint:
         return EDITED
     log.info("The project is read for the first time. That is waited for, %.0f s at most.", FIRST)
     return FIRST

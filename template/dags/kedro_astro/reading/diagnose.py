@@ -5,7 +5,6 @@ import traceback
 from importlib.machinery import PathFinder
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
-from typing import Any
 
 from kedro_astro.errors import KedroAstroError
 from kedro_astro.project import OWN_REQUIREMENTS, SHIM
@@ -25,7 +24,8 @@ def describe(error: BaseException, project: Path) -> str:
         own = isinstance(current, KedroAstroError)
         what = f"  {text}" if own else f"  {type(current).__name__}: {text}"
         what += _where_libraries_go(what, project)
-        parts[what] = parts.get(what) or _place(current, project)
+        trace = "".join(traceback.format_exception(current, chain=False))
+        parts[what] = parts.get(what) or _innermost(trace, project)
         before = None if current.__suppress_context__ else current.__context__
         current = current.__cause__ or before
     return "\n".join(what + place for what, place in reversed(parts.items()))
@@ -52,23 +52,16 @@ def describe_skipped(warning: str, project: Path) -> str:
     with a traceback; its last line and the user's last line of code are kept.
     """
     text, _, trace = warning.partition("Traceback (most recent call last):")
-    frames = re.findall(r'File "([^"]+)", line (\d+)', trace)
     first = " ".join(text.split("\n\n")[0].split())
     last = f"\n    {trace.strip().splitlines()[-1]}" if trace else ""
     last += _where_libraries_go(last, project)
-    return f"  {first}{last}{_innermost(frames, project)}"
+    return f"  {first}{last}{_innermost(trace, project)}"
 
 
-def _place(error: BaseException, project: Path) -> str:
-    if isinstance(error, SyntaxError) and error.filename:
-        return _innermost([(error.filename, error.lineno)], project)
-    trace = traceback.extract_tb(error.__traceback__)
-    return _innermost([(frame.filename, frame.lineno) for frame in trace], project)
-
-
-def _innermost(frames: list[tuple[str, Any]], project: Path) -> str:
-    """Return the line that says `file:line` of the innermost frame that is the user's own."""
-    for filename, line in reversed(frames):
+def _innermost(trace: str, project: Path) -> str:
+    """Return the line that says `file:line` of the innermost place in a traceback, or of the error
+    of syntax that it ends with, that is the user's own."""
+    for filename, line in reversed(re.findall(r'  File "([^"]+)", line (\d+)', trace)):
         path = Path(filename).resolve()
         if path.is_relative_to(project) and not path.is_relative_to(SHIM):
             place = path.relative_to(project)

@@ -24,14 +24,7 @@ from kedro_astro.reading.hooks import Hooks
 from kedro_astro.reading.libraries import KEDRO, imported, installed
 from kedro_astro.reading.parameters import for_form, plain
 from kedro_astro.reading.registry import registered
-from kedro_astro.structure import (
-    RUN_FOLDER,
-    RUN_PARAMETER,
-    SOURCES,
-    Structure,
-    nested,
-    nothing,
-)
+from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER, SOURCES, Structure, nested, nothing
 
 
 def discover(project: Path) -> Structure:

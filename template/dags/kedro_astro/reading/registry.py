@@ -39,13 +39,11 @@ def registered(project: Path, package: str, source: Path) -> tuple[list[Pipeline
         found.pop("__default__", None)
     if broken:
         found = {**_by_themselves(package), **found}
-    made = []
     wrong = {name: _wrong(name, pipeline) for name, pipeline in found.items()}
     broken += filter(None, wrong.values())
-    for name, pipeline in sorted(item for item in found.items() if not wrong[item[0]]):
-        doc = _doc(sys.modules.get(f"{package}.pipelines.{name}"))
-        made.append(Pipeline(name, tuple(map(_node, pipeline.nodes)), doc))
-    return made, broken
+    docs = {name: _doc(sys.modules.get(f"{package}.pipelines.{name}")) for name in found}
+    good = sorted(name for name in found if not wrong[name])
+    return [Pipeline(n, tuple(map(_node, found[n].nodes)), docs[n]) for n in good], broken
 
 
 def _by_themselves(package: str) -> dict[str, Any]:
