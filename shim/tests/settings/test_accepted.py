@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 from airflow.providers.common.compat.sdk import DAG, BaseOperator
 from airflow.serialization.serialized_objects import BaseSerialization
-from airflow_ymls import ACCEPTED, SECTION, SOURCE, TRAIN, arguments, settings, wrong
+from airflow_ymls import ACCEPTED, SECTION, TRAIN, arguments, settings, wrong
 from kedro.config import OmegaConfigLoader
 from kedro_astro.airflow.dags import Callback
 from kedro_astro.errors import SettingsError
@@ -120,7 +120,7 @@ def test_kedro_hides_the_whole_projects_section_so_it_has_another_name(tmp_path:
 def test_nothing_said_is_nothing_set(raw: object) -> None:
     assert wrong(raw) == []
     assert settings(raw, "data_science") == Settings()
-    assert selected(read(raw, SOURCE)[0], ["a", "b"]) == ("a", "b")
+    assert selected(read(raw)[0], ["a", "b"]) == ("a", "b")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow_ymls import REPORT, SOURCE, SPLIT, TRAIN, arguments, settings
+from airflow_ymls import REPORT, SPLIT, TRAIN, arguments, settings
 from hypothesis import given
 from hypothesis import strategies as st
 from kedro_astro.errors import SettingsError
@@ -105,7 +105,7 @@ PATTERNS = st.lists(st.text("abc_*?[]!-", min_size=1, max_size=4), max_size=3)
 @given(NAMES, PATTERNS, PATTERNS)
 def test_selection(names: list[str], include: list[str], exclude: list[str]) -> None:
     def of(**section: list[str]) -> tuple[str, ...]:
-        return selected(read({"pipelines": section}, SOURCE)[0], names)
+        return selected(read({"pipelines": section})[0], names)
 
     included, unwanted = of(include=include), of(include=exclude)
     assert of(include=include, exclude=exclude) == tuple(

@@ -56,7 +56,7 @@ def plan_all(structure: Structure) -> Plans:
 
     One without nodes becomes none.
     """
-    settings, _ = read(structure.settings, structure.settings_file)
+    settings, _ = read(structure.settings)
     chosen = selected(settings, [pipeline.name for pipeline in structure.pipelines])
     plans: dict[str, Plan | KedroAstroError] = {}
     taken: dict[str, str] = {}
@@ -104,15 +104,14 @@ def _with_pipeline_hooks(planned: Sequence[Task]) -> tuple[Task, ...]:
 
 def wrong_settings(structure: Structure) -> list[str]:
     """Return all that is wrong with what `airflow.yml` says, a sentence each."""
-    file, wrong = read(structure.settings, structure.settings_file)
-    if structure.problems:
-        # What names a pipeline that could not be read is not wrong.
-        return wrong
-    pipelines = structure.pipelines
-    made = {name for pipeline in pipelines for node in pipeline.nodes for name in node.outputs}
-    lasting = {n for n, d in structure.datasets.items() if d.persistent and not d.of_one_run}
-    left = {untranscoded(name) for name in made & lasting}
-    return wrong + wrong_names(file, pipelines, structure.settings_file, left)
+    file, wrong = read(structure.settings)
+    # With problems, what names a pipeline that could not be read is not wrong.
+    if not structure.problems:
+        pipelines = structure.pipelines
+        made = {name for pipeline in pipelines for node in pipeline.nodes for name in node.outputs}
+        lasting = {n for n, d in structure.datasets.items() if d.persistent and not d.of_one_run}
+        wrong += wrong_names(file, pipelines, {untranscoded(name) for name in made & lasting})
+    return [f"{structure.settings_file}: {text}" for text in dict.fromkeys(wrong)]
 
 
 def shared_by_runs(planned: Sequence[Task], datasets: Mapping[str, Dataset]) -> list[str]:

@@ -10,8 +10,12 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from kedro_astro.errors import SettingsError, shown
-from kedro_astro.settings.models import MERGED, SCOPED, AirflowYml, Dag, Task, said, section_name
+from kedro_astro.settings.models import MERGED, SCOPED, Dag, Task, section_name
 from kedro_astro.structure import Node
+
+File = Mapping[str, Mapping[str, Any]]
+"""What an `airflow.yml` says: by section and key the value, null as None. What is `wrong` in it is
+not in here, and `schedule_interval` is `schedule`."""
 
 
 @dataclass(frozen=True)
@@ -39,24 +43,24 @@ class Settings:
     scoped: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
 
-def selected(file: AirflowYml, names: Iterable[str]) -> tuple[str, ...]:
+def selected(file: File, names: Iterable[str]) -> tuple[str, ...]:
     """Return the names of the pipelines that become DAGs, in the order of `names`.
 
     Those that match `include`, which is all of them if it is not there, and not `exclude`.
     """
-    section = said(file.pipelines)
+    section = file.get("pipelines", {})
     include, exclude = section.get("include"), section.get("exclude") or ()
     chosen = [n for n in names if include is None or any(fnmatchcase(n, p) for p in include)]
     return tuple(n for n in chosen if not any(fnmatchcase(n, pattern) for pattern in exclude))
 
 
-def for_pipeline(file: AirflowYml, name: str) -> Settings:
+def for_pipeline(file: File, name: str) -> Settings:
     """Return the settings of the pipeline `name`: its own section over `default`, key by key.
 
     `params` and the settings of nodes, tags and namespaces are added to the default's, name by
     name; all else replaces it.
     """
-    merged = over(said(file.default), said(file.sections().get(section_name(name))))
+    merged = over(file.get("default", {}), file.get(section_name(name), {}))
     values = {key: value for key, value in merged.items() if value is not None}
     dag = {key: values.pop(key) for key in Dag.model_fields if key in values}
     task = {key: values.pop(key) for key in Task.model_fields if key in values}
