@@ -22,27 +22,26 @@ def form(
     It has the parameters that the pipeline's nodes use and those that `airflow.yml` says for it,
     typed by their value; and empty fields for those that only a run can know.
     """
-    shown = {name: parameters[name] for name in used_parameters(pipeline, parameters)}
-    shown |= dict.fromkeys(unknown)
+    used = {name: parameters[name] for name in used_parameters(pipeline, parameters)}
+    fields = {**used, **dict.fromkeys(unknown), **said}
     return {
         name: {
             "default": value,
             "type": _json_types(value, parameters.get(name, value)),
             "section": name.rpartition(".")[0] or None,
         }
-        for name, value in sorted({**shown, **said}.items())
+        for name, value in sorted(fields.items())
     }
 
 
 def used_parameters(pipeline: Pipeline, names: Iterable[str]) -> list[str]:
     """Return those of the dotted names that the pipeline's nodes take, alone or as a part."""
     inputs = {name for node in pipeline.nodes for name in node.inputs if is_parameter(name)}
-    used = {name.partition(":")[2] for name in inputs}
-    return [
-        name
-        for name in names
-        if "parameters" in inputs or any(f"{name}.".startswith(f"{part}.") for part in used)
-    ]
+    # With `parameters` a node takes all of them, and all begin with an empty text.
+    used = tuple(
+        "" if name == "parameters" else f"{name.removeprefix('params:')}." for name in inputs
+    )
+    return [name for name in names if f"{name}.".startswith(used)]
 
 
 def _json_types(*values: Any) -> str | list[str]:

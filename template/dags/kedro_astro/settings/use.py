@@ -89,23 +89,18 @@ def for_task(settings: Settings, nodes: Sequence[Node]) -> dict[str, Any]:
     Raises:
         SettingsError: if two that count alike, such as two nodes' names, say different things.
     """
-    sayings: dict[str, list[tuple[int, str, Any]]] = {}
-    for node in nodes:
-        for rank, kind, name in _sections_of(node):
-            for key, value in settings.scoped.get(kind, {}).get(name, {}).items():
-                who = f"the node {node.name} ({kind}.{name})"
-                sayings.setdefault(key, []).append((rank, who, value))
-    arguments = dict(settings.task)
-    for key, found in sayings.items():
-        highest = max(rank for rank, _, _ in found)
-        (_, one, value), *others = (saying for saying in found if saying[0] == highest)
-        for _, other, different in others:
-            if different != value:
-                what = f"airflow.yml says of {key} {shown(value)} for {one} and {shown(different)}"
+    sections = [(*section, node) for node in nodes for section in _sections_of(node)]
+    said: dict[str, tuple[int, str, Any]] = {}
+    for rank, kind, name, node in sorted(sections, key=lambda section: section[0], reverse=True):
+        for key, value in settings.scoped.get(kind, {}).get(name, {}).items():
+            who = f"the node {node.name} ({kind}.{name})"
+            highest, first, other = said.setdefault(key, (rank, who, value))
+            if rank == highest and value != other:
+                what = f"airflow.yml says of {key} {shown(other)} for {first} and {shown(value)}"
                 next_ = "Give them the same value, say it for single nodes (`nodes`), or group the"
-                where = f"for {other}, which run in one task"
+                where = f"for {who}, which run in one task"
                 raise SettingsError(f"{what} {where}. {next_} nodes apart (`grouping`).")
-        arguments[key] = value
+    arguments = {**settings.task, **{key: value for key, (_, _, value) in said.items()}}
     return {key: value for key, value in arguments.items() if value is not None}
 
 
