@@ -10,9 +10,9 @@ from airflow_ymls import SECTION, SOURCE, settings, wrong
 from hypothesis import given
 from hypothesis import strategies as st
 from kedro_astro.settings.models import WHOLE_PROJECT, Section, Selection
-from kedro_astro.settings.read import must_be, read, wrong_names
+from kedro_astro.settings.read import must_be, read, wrong_settings
 from kedro_astro.settings.use import selected
-from kedro_astro.structure import Pipeline
+from kedro_astro.structure import Pipeline, Structure
 
 WRONG: list[tuple[Any, list[str]]] = [
     (["default"], ["the file is ['default']", "sections"]),
@@ -156,7 +156,7 @@ def test_a_pipeline_with_the_name_of_a_section_is_ambiguous(name: str) -> None:
     pipelines = (Pipeline("__default__", ()), Pipeline(name, ()))
 
     def said(raw: object) -> list[str]:
-        return [*wrong_names(read(raw)[0], pipelines, ())]
+        return wrong_settings(Structure("shop", "Shop", "", pipelines, {}, settings=raw))
 
     assert said({}) == []
     (problem,) = said({name: {}})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kedro_astro.planning.plan import wrong_settings
-from kedro_astro.settings.read import read
+from kedro_astro.settings.read import read, wrong_settings
 from kedro_astro.settings.use import Settings, for_pipeline, for_task
 from kedro_astro.structure import Dataset, Node, Pipeline, Structure
 

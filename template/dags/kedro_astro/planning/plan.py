@@ -9,7 +9,7 @@ from kedro_astro.errors import KedroAstroError, SameIdError
 from kedro_astro.planning.grouping import Task, tasks
 from kedro_astro.planning.ids import airflow_id, hashed
 from kedro_astro.settings.models import groups
-from kedro_astro.settings.read import read, wrong_names
+from kedro_astro.settings.read import read
 from kedro_astro.settings.use import Settings, for_pipeline, for_task, selected
 from kedro_astro.structure import PIPELINE_HOOKS, Dataset, Pipeline, Structure, untranscoded
 
@@ -100,18 +100,6 @@ def _with_pipeline_hooks(planned: Sequence[Task]) -> tuple[Task, ...]:
         *(replace(task, upstream=task.upstream or (first,)) for task in planned),
         Task(last, (), tuple(sorted(leaves)), saved, (), hook="after_pipeline_run"),
     )
-
-
-def wrong_settings(structure: Structure) -> list[str]:
-    """Return all that is wrong with what `airflow.yml` says, a sentence each."""
-    file, wrong = read(structure.settings)
-    # With problems, what names a pipeline that could not be read is not wrong.
-    if not structure.problems:
-        pipelines = structure.pipelines
-        made = {name for pipeline in pipelines for node in pipeline.nodes for name in node.outputs}
-        lasting = {n for n, d in structure.datasets.items() if d.persistent and not d.of_one_run}
-        wrong += wrong_names(file, pipelines, {untranscoded(name) for name in made & lasting})
-    return [f"{structure.settings_file}: {text}" for text in dict.fromkeys(wrong)]
 
 
 def shared_by_runs(planned: Sequence[Task], datasets: Mapping[str, Dataset]) -> list[str]:

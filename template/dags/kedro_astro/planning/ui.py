@@ -37,10 +37,9 @@ def form(
 def used_parameters(pipeline: Pipeline, names: Iterable[str]) -> list[str]:
     """Return those of the dotted names that the pipeline's nodes take, alone or as a part."""
     inputs = {name for node in pipeline.nodes for name in node.inputs if is_parameter(name)}
-    # With `parameters` a node takes all of them, and all begin with an empty text.
-    used = tuple(
-        "" if name == "parameters" else f"{name.removeprefix('params:')}." for name in inputs
-    )
+    parts = {name.partition(":")[2] for name in inputs}
+    # Of `parameters`, which is all of them, the part is empty: all begin with an empty text.
+    used = tuple(f"{part}." if part else "" for part in parts)
     return [name for name in names if f"{name}.".startswith(used)]
 
 

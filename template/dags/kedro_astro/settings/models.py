@@ -170,7 +170,8 @@ WHOLE_PROJECT = "whole_project"
 MERGED = {"params": 1, "nodes": 2, "node_tags": 2, "namespaces": 2}
 """What a pipeline's section adds to `default` name by name, and how many levels of names it has."""
 
-SCOPED = ("nodes", "node_tags", "namespaces")
+SCOPED = {"nodes": "node", "node_tags": "tag of a node", "namespaces": "namespace"}
+"""Settings for single tasks, and what the names in them are of."""
 
 
 def _says(meaning: str) -> Any:

@@ -1,7 +1,7 @@
 """What an `airflow.yml` says, and what is wrong with it, in sentences: all at once."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -11,8 +11,8 @@ from pydantic_core import ErrorDetails
 from kedro_astro.errors import choice, label, nearest, shown
 from kedro_astro.settings import models
 from kedro_astro.settings.models import SCOPED, Default, Model, Section, Selection, Task
-from kedro_astro.settings.use import File, namespaces_of, over
-from kedro_astro.structure import Pipeline, untranscoded
+from kedro_astro.settings.use import File, over, sections_of
+from kedro_astro.structure import Pipeline, Structure, untranscoded
 
 MODELS: dict[str, type[Model]] = {"pipelines": Selection, "default": Default}
 """Models of the sections that are not a pipeline's own."""
@@ -23,6 +23,15 @@ HOMES: dict[type[Model], str] = {
     Section: "a pipeline's section",
 }
 """Where the settings of a model stand. One that is in several is at home in the first."""
+
+
+def wrong_settings(structure: Structure) -> list[str]:
+    """Return all that is wrong with what `airflow.yml` says, a sentence each."""
+    file, wrong = read(structure.settings)
+    # With problems, what names a pipeline that could not be read is not wrong.
+    if not structure.problems:
+        wrong += _wrong_names(file, structure)
+    return [f"{structure.settings_file}: {text}" for text in dict.fromkeys(wrong)]
 
 
 def read(raw: object) -> tuple[File, list[str]]:
@@ -110,19 +119,13 @@ def _not_here(name: str, known: Collection[str]) -> str:
     return f"is no setting. {choice(name, known)}"
 
 
-def wrong_names(
-    file: File, pipelines: Sequence[Pipeline], lasting: Collection[str]
-) -> Iterator[str]:
-    """Yield a sentence for each name that names nothing.
-
-    Args:
-        file: as `read` returns it.
-        pipelines: all that are registered. If some could not be read, do not ask: they would be
-            reported as unknown.
-        lasting: the datasets that a run leaves for others, which can be waited for.
-    """
+def _wrong_names(file: File, structure: Structure) -> Iterator[str]:
+    """Yield a sentence for each name that names nothing."""
+    pipelines, default = structure.pipelines, file.get("default", {})
     names = [pipeline.name for pipeline in pipelines]
-    default = file.get("default", {})
+    made = {name for pipeline in pipelines for node in pipeline.nodes for name in node.outputs}
+    lasting = {n for n, d in structure.datasets.items() if d.persistent and not d.of_one_run}
+    left = {untranscoded(name) for name in made & lasting}
     yield from _wrong_sections(file, names)
     yield from _wrong_in(default, pipelines, "default")
     for pipeline in pipelines:
@@ -130,7 +133,7 @@ def wrong_names(
         own = file.get(section, {})
         yield from _wrong_in(own, [pipeline], section)
         place = section if "schedule" in own else "default"
-        yield from _wrong_assets(over(default, own).get("schedule"), pipeline, place, lasting)
+        yield from _wrong_assets(over(default, own).get("schedule"), pipeline, place, left)
     for key, patterns in file.get("pipelines", {}).items():
         for pattern in patterns or ():
             if not any(fnmatchcase(name, pattern) for name in names):
@@ -139,10 +142,9 @@ def wrong_names(
 
 
 def _wrong_sections(file: File, pipelines: Collection[str]) -> Iterator[str]:
-    sections = {*MODELS, models.WHOLE_PROJECT}
     known = {*MODELS, *map(models.section_name, pipelines)}
     for name in sorted(file):
-        if name in sections and name in pipelines:
+        if name in pipelines and name in {*MODELS, models.WHOLE_PROJECT}:
             what = f"{name} is both a section of its own meaning and a pipeline"
             yield f"{what}. Register the pipeline under another name."
         elif name not in known:
@@ -153,15 +155,11 @@ def _wrong_sections(file: File, pipelines: Collection[str]) -> Iterator[str]:
 def _wrong_in(said: Mapping[str, Any], pipelines: Iterable[Pipeline], place: str) -> Iterator[str]:
     """Yield names of nodes, tags and namespaces that none of the pipelines has."""
     nodes = [node for pipeline in pipelines for node in pipeline.nodes]
+    for key, what in SCOPED.items():
+        known = {name for node in nodes for _, kind, name in sections_of(node) if kind == key}
+        for name in sorted({*(said.get(key) or ())} - known):
+            yield f"{place}.{key}.{label(name)} is no {what} here. {choice(name, known)}"
     here = {node.name for node in nodes}
-    known = {
-        "nodes": ("node", here),
-        "node_tags": ("tag of a node", {tag for node in nodes for tag in node.tags}),
-        "namespaces": ("namespace", {name for node in nodes for name in namespaces_of(node)}),
-    }
-    for key, (what, names) in known.items():
-        for name in sorted({*(said.get(key) or ())} - names):
-            yield f"{place}.{key}.{label(name)} is no {what} here. {choice(name, names)}"
     for name in [name for _, group in models.groups(said.get("grouping")) for name in group]:
         if name not in here:
             yield f"{place}.grouping: {shown(name)} is no node here. {choice(name, here)}"

@@ -89,7 +89,7 @@ def for_task(settings: Settings, nodes: Sequence[Node]) -> dict[str, Any]:
     Raises:
         SettingsError: if two that count alike, such as two nodes' names, say different things.
     """
-    sections = [(*section, node) for node in nodes for section in _sections_of(node)]
+    sections = [(*section, node) for node in nodes for section in sections_of(node)]
     said: dict[str, tuple[int, str, Any]] = {}
     for rank, kind, name, node in sorted(sections, key=lambda section: section[0], reverse=True):
         for key, value in settings.scoped.get(kind, {}).get(name, {}).items():
@@ -104,7 +104,7 @@ def for_task(settings: Settings, nodes: Sequence[Node]) -> dict[str, Any]:
     return {key: value for key, value in arguments.items() if value is not None}
 
 
-def _sections_of(node: Node) -> list[tuple[int, str, str]]:
+def sections_of(node: Node) -> list[tuple[int, str, str]]:
     """Return what may say something of a node: how much it counts, the setting, the name in it."""
     return [
         *((0, "node_tags", tag) for tag in node.tags),
