@@ -148,7 +148,7 @@ def test_every_problem_is_reported() -> None:
 
 def test_what_is_wrong_with_one_pipelines_section_is_no_problem_of_another() -> None:
     raw = {"default": {"retries": 1}, "data_science": {"retries": "many"}}
-    assert settings(raw, "data_processing").task == {"retries": 1}
+    assert settings(raw, "data_processing") == {"retries": 1}
 
 
 @pytest.mark.parametrize("name", ["default", "pipelines", WHOLE_PROJECT])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kedro_astro.settings.read import read, wrong_settings
-from kedro_astro.settings.use import Settings, for_pipeline, for_task
+from kedro_astro.settings.use import Said, for_pipeline, for_task
 from kedro_astro.structure import Dataset, Node, Pipeline, Structure
 
 SOURCE = "conf/base/airflow.yml"
@@ -87,7 +87,7 @@ def wrong(raw: object) -> list[str]:
     return wrong_settings(shop)
 
 
-def settings(raw: object, pipeline: str = "p") -> Settings:
+def settings(raw: object, pipeline: str = "p") -> Said:
     """The settings of a pipeline."""
     return for_pipeline(read(raw)[0], pipeline)
 

@@ -39,9 +39,9 @@ class Task:
     @property
     def namespaces(self) -> list[str]:
         """The namespaces that hold all its nodes and that its id begins with, outer ones first."""
-        every = [namespaces_of(node) for node in self.nodes]
-        shared = [name for name in every[0] if all(name in one for one in every)] if every else []
-        return [name for name in shared if self.task_id.startswith(f"{name}.")]
+        every = [set(namespaces_of(node)) for node in self.nodes] or [set()]
+        shared = set.intersection(*every)
+        return sorted(name for name in shared if self.task_id.startswith(f"{name}."))
 
 
 def tasks(

@@ -10,7 +10,7 @@ from kedro_astro.planning.grouping import Task, tasks
 from kedro_astro.planning.ids import airflow_id, hashed
 from kedro_astro.settings.models import groups
 from kedro_astro.settings.read import read
-from kedro_astro.settings.use import Settings, for_pipeline, for_task, selected
+from kedro_astro.settings.use import Said, for_pipeline, for_task, selected
 from kedro_astro.structure import PIPELINE_HOOKS, Dataset, Pipeline, Structure, untranscoded
 
 
@@ -28,7 +28,7 @@ class Plan:
 
     pipeline: Pipeline
     dag_id: str
-    settings: Settings
+    settings: Said
     tasks: tuple[Task, ...]
     arguments: Mapping[str, Mapping[str, Any]]
 
@@ -65,7 +65,7 @@ def plan_all(structure: Structure) -> Plans:
             continue
         try:
             said = for_pipeline(settings, pipeline.name)
-            name = said.dag_id or dag_id(structure.package_name, pipeline.name)
+            name = said.get("dag_id", dag_id(structure.package_name, pipeline.name))
             if (other := taken.setdefault(name, pipeline.name)) != pipeline.name:
                 raise SameIdError(pipeline.name, other, name)
             plans[pipeline.name] = _plan(pipeline, structure, name, said)
@@ -74,15 +74,15 @@ def plan_all(structure: Structure) -> Plans:
     return plans
 
 
-def _plan(pipeline: Pipeline, structure: Structure, name: str, settings: Settings) -> Plan:
-    grouping = settings.grouping or "memory"
+def _plan(pipeline: Pipeline, structure: Structure, name: str, settings: Said) -> Plan:
+    grouping = settings.get("grouping", "memory")
     if not isinstance(grouping, str):
         # A group from the file's default may name nodes that only other pipelines have.
         here = {node.name for node in pipeline.nodes}
         there = [(title, [n for n in group if n in here]) for title, group in groups(grouping)]
         grouping = {title or "__".join(group): group for title, group in there if group}
     planned = tasks(pipeline, structure.datasets, grouping)
-    if settings.pipeline_hooks == "run":
+    if settings.get("pipeline_hooks") == "run":
         planned = _with_pipeline_hooks(planned)
     arguments = {task.task_id: for_task(settings, task.nodes) for task in planned}
     return Plan(pipeline, name, settings, planned, arguments)
