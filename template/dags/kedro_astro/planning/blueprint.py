@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from kedro_astro.errors import KedroAstroError
 from kedro_astro.planning import Arguments, Blueprint
 from kedro_astro.planning.grouping import Task
 from kedro_astro.planning.ids import airflow_id
@@ -33,7 +32,7 @@ def blueprints(structure: Structure) -> tuple[list[Blueprint], dict[str, str]]:
     """Return what Airflow builds of a project, and by pipeline why others cannot be DAGs."""
     plans = plan_all(structure)
     made = [_dag(plan, structure) for plan in plans.values() if isinstance(plan, Plan)]
-    refused = {name: str(why) for name, why in plans.items() if isinstance(why, KedroAstroError)}
+    refused = {name: str(why) for name, why in plans.items() if not isinstance(why, Plan)}
     return made, refused
 
 
@@ -54,7 +53,7 @@ def _dag(plan: Plan, structure: Structure) -> Blueprint:
     allowed = "dag_id" in settings or airflow_id(pipeline.name) == pipeline.name
     alone = shared if given.get("max_active_runs") == 1 else []
     params = {".".join(keys): value for keys, value in leaves(settings.get("params", {}))}
-    fields = form(pipeline, structure.parameters, params, structure.run_parameters)
+    fields = form(pipeline, structure, params)
     groups = _task_groups(plan.tasks)
     return {
         "dag_id": plan.dag_id,

@@ -8,22 +8,20 @@ from pydantic import TypeAdapter
 
 from kedro_astro.planning.grouping import Task
 from kedro_astro.planning.ids import airflow_id
-from kedro_astro.structure import Dataset, Pipeline, is_parameter
+from kedro_astro.structure import Dataset, Pipeline, Structure, is_parameter
 
 
 def form(
-    pipeline: Pipeline,
-    parameters: Mapping[str, Any],
-    said: Mapping[str, Any],
-    unknown: Collection[str],
+    pipeline: Pipeline, structure: Structure, said: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
     """Return the trigger form: the arguments of each field's `Param`, by the parameter's name.
 
     It has the parameters that the pipeline's nodes use and those that `airflow.yml` says for it,
     typed by their value; and empty fields for those that only a run can know.
     """
+    parameters = structure.parameters
     used = {name: parameters[name] for name in used_parameters(pipeline, parameters)}
-    fields = {**used, **dict.fromkeys(unknown), **said}
+    fields = {**used, **dict.fromkeys(structure.run_parameters), **said}
     return {
         name: {
             "default": value,

@@ -94,9 +94,8 @@ Whole = Annotated[int | None, Field(ge=-LARGEST, le=LARGEST, title="a whole numb
 Count = Annotated[int | None, Field(ge=0, le=LARGEST, title="a whole number, 0 or more")]
 Positive = Annotated[int | None, Field(ge=1, le=LARGEST, title="a whole number, 1 or more")]
 _Factor = Annotated[float, Field(ge=1, le=100)]
-Backoff = Annotated[
-    bool | Literal[0] | _Factor | None, Field(title="true, false, 0, or a number from 1 to 100")
-]
+BACKOFF = "true, false, 0, or a number from 1 to 100"
+Backoff = Annotated[bool | Literal[0] | _Factor | None, Field(title=BACKOFF)]
 MINUTES = 'minutes, or text such as "30s", "5m", "1h" or "1d"; at most a year'
 _Duration = Annotated[_Minutes | Annotated[str, Field(pattern=UNIT)], AfterValidator(_duration)]
 Duration = Annotated[_Duration | None, Field(title=MINUTES)]

@@ -171,8 +171,6 @@ def _wrong_assets(
     """Yield assets that nothing ever updates, and those that the pipeline itself updates."""
     saved = {untranscoded(name) for node in pipeline.nodes for name in node.outputs}
     for name in _assets(schedule.assets) if isinstance(schedule, models.OnAssets) else ():
-        if "://" in name:
-            continue
         if untranscoded(name) not in lasting:
             what = f"{section}.schedule: no pipeline leaves a dataset {label(name)} behind"
             yield f"{what} for others. {choice(name, lasting)}"
@@ -183,7 +181,8 @@ def _wrong_assets(
 
 
 def _assets(said: Any) -> list[str]:
+    """Return the datasets that a schedule waits for, without URIs."""
     if isinstance(said, str):
-        return [said]
+        return [] if "://" in said else [said]
     parts = said.values() if isinstance(said, dict) else said
     return [name for part in parts for name in _assets(part)]

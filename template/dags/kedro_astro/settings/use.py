@@ -4,7 +4,7 @@ A setting that is null counts as not said, and takes back what `default` says.
 """
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -84,13 +84,11 @@ def for_task(settings: Said, nodes: Sequence[Node]) -> dict[str, Any]:
     return {key: value for key, value in said.items() if value is not None}
 
 
-def sections_of(node: Node) -> list[tuple[int, str, str]]:
-    """Return what may say something of a node: how much it counts, the setting, the name in it."""
-    return [
-        *((0, "node_tags", tag) for tag in node.tags),
-        *((depth, "namespaces", name) for depth, name in enumerate(namespaces_of(node), start=1)),
-        (sys.maxsize, "nodes", node.name),
-    ]
+def sections_of(node: Node) -> Iterator[tuple[int, str, str]]:
+    """Yield what may say something of a node: how much it counts, the setting, the name in it."""
+    yield from ((0, "node_tags", tag) for tag in node.tags)
+    yield from ((depth, "namespaces", name) for depth, name in enumerate(namespaces_of(node), 1))
+    yield sys.maxsize, "nodes", node.name
 
 
 def namespaces_of(node: Node) -> list[str]:
