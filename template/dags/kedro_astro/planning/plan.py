@@ -57,20 +57,18 @@ def plan_all(structure: Structure) -> Plans:
     One without nodes becomes none.
     """
     settings, _ = read(structure.settings)
-    chosen = selected(settings, [pipeline.name for pipeline in structure.pipelines])
+    pipelines = {pipeline.name: pipeline for pipeline in structure.pipelines if pipeline.nodes}
     plans: dict[str, Plan | KedroAstroError] = {}
     taken: dict[str, str] = {}
-    for pipeline in structure.pipelines:
-        if pipeline.name not in chosen or not pipeline.nodes:
-            continue
+    for name in selected(settings, pipelines):
         try:
-            said = for_pipeline(settings, pipeline.name)
-            name = said.get("dag_id", dag_id(structure.package_name, pipeline.name))
-            if (other := taken.setdefault(name, pipeline.name)) != pipeline.name:
-                raise SameIdError(pipeline.name, other, name)
-            plans[pipeline.name] = _plan(pipeline, structure, name, said)
+            said = for_pipeline(settings, name)
+            own_id = said.get("dag_id", dag_id(structure.package_name, name))
+            if (other := taken.setdefault(own_id, name)) != name:
+                raise SameIdError(name, other, own_id)
+            plans[name] = _plan(pipelines[name], structure, own_id, said)
         except KedroAstroError as error:
-            plans[pipeline.name] = error
+            plans[name] = error
     return plans
 
 
