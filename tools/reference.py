@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,7 +23,6 @@ from kedro_astro.cli import astro  # noqa: E402
 from kedro_astro.settings.models import (  # noqa: E402
     MERGED,
     WHOLE_PROJECT,
-    AirflowYml,
     Dag,
     Default,
     Model,
@@ -104,6 +104,16 @@ def pages() -> dict[Path, str]:
         + "".join(_commands()),
         SCHEMA: json.dumps(schema(), indent=1) + "\n",
     }
+
+
+class AirflowYml(BaseModel):
+    """What Airflow does with a Kedro project's pipelines: a section for each, by its name."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Section | None] = Field(init=False)
+    default: Default | None = Field(None, description="settings of all pipelines")
+    whole_project: Section | None = Field(None, description="settings of the pipeline __default__")
+    pipelines: Selection | None = Field(None, description="which pipelines become DAGs")
 
 
 class _Schema(GenerateJsonSchema):

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 from kedro_astro.errors import KedroAstroError
-from kedro_astro.planning.plan import plan_all, wrong_settings
+from kedro_astro.planning.plan import plan_all
 from kedro_astro.reading.parameters import plain
+from kedro_astro.settings.read import wrong_settings
 from kedro_astro.structure import Structure, from_json
 from omegaconf import OmegaConf
 from pages import BLOCKS, PAGES, SETTINGS, Block, put, read

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 from airflow.providers.common.compat.sdk import DAG, BaseOperator
 from airflow.serialization.serialized_objects import BaseSerialization
-from airflow_ymls import ACCEPTED, SECTION, SOURCE, TRAIN, arguments, settings, wrong
+from airflow_ymls import ACCEPTED, SECTION, TRAIN, arguments, settings, wrong
 from kedro.config import OmegaConfigLoader
 from kedro_astro.airflow.dags import Callback
 from kedro_astro.errors import SettingsError
@@ -28,7 +28,8 @@ from kedro_astro.settings.models import (
     groups,
 )
 from kedro_astro.settings.read import read
-from kedro_astro.settings.use import Settings, for_task, selected
+from kedro_astro.settings.use import arguments as arguments_of
+from kedro_astro.settings.use import for_task, selected
 
 UTC = timezone.utc
 
@@ -71,13 +72,13 @@ def test_the_file_of_kedro_airflows_readme_is_accepted(tmp_path: Path) -> None:
     raw = loaded(tmp_path, KEDRO_AIRFLOW)
     assert wrong(raw) == []
     said = settings(raw, "data_science")
-    assert said.dag == {
+    assert arguments_of(said, Dag) == {
         "start_date": datetime(2023, 1, 1, tzinfo=UTC),
         "max_active_runs": 3,
         "schedule": "@once",
         "catchup": False,
     }
-    assert said.task == {
+    assert arguments_of(said, Task) == {
         "owner": "airflow-ds",
         "depends_on_past": False,
         "email_on_failure": False,
@@ -85,7 +86,7 @@ def test_the_file_of_kedro_airflows_readme_is_accepted(tmp_path: Path) -> None:
         "retries": 1,
         "retry_delay": timedelta(minutes=5),
     }
-    assert settings(raw, "data_processing").task["owner"] == "airflow"
+    assert settings(raw, "data_processing")["owner"] == "airflow"
 
 
 def test_the_sample_of_all_keys_has_all_keys() -> None:
@@ -95,13 +96,15 @@ def test_the_sample_of_all_keys_has_all_keys() -> None:
 @pytest.mark.parametrize("section", [*ACCEPTED, SECTION], ids=str)
 def test_accepted(section: dict[str, Any]) -> None:
     assert wrong({"data_science": section, "pipelines": {"include": ["data_*"]}}) == []
-    assert settings({"data_science": section}, "data_science")
+    said = {"schedule" if key == "schedule_interval" else key: section[key] for key in section}
+    there = {key for key, value in said.items() if value not in (None, "None")}
+    assert settings({"data_science": section}, "data_science").keys() == there
 
 
 def test_dates_that_are_not_in_quotes(tmp_path: Path) -> None:
     raw = loaded(tmp_path, "default: {start_date: 2024-01-31, end_date: 2024-02-01 06:00:00}")
     assert wrong(raw) == []
-    assert settings(raw).dag == {
+    assert settings(raw) == {
         "start_date": datetime(2024, 1, 31, tzinfo=UTC),
         "end_date": datetime(2024, 2, 1, 6, tzinfo=UTC),
     }
@@ -111,7 +114,7 @@ def test_kedro_hides_the_whole_projects_section_so_it_has_another_name(tmp_path:
     raw = loaded(tmp_path, "__default__: {retries: 1}\nwhole_project: {retries: 2}")
     assert "__default__" not in raw
     assert wrong(raw) == []
-    assert settings(raw, "__default__").task == {"retries": 2}
+    assert settings(raw, "__default__") == {"retries": 2}
 
 
 @pytest.mark.parametrize(
@@ -119,8 +122,8 @@ def test_kedro_hides_the_whole_projects_section_so_it_has_another_name(tmp_path:
 )
 def test_nothing_said_is_nothing_set(raw: object) -> None:
     assert wrong(raw) == []
-    assert settings(raw, "data_science") == Settings()
-    assert selected(read(raw, SOURCE)[0], ["a", "b"]) == ("a", "b")
+    assert settings(raw, "data_science") == {}
+    assert selected(read(raw)[0], ["a", "b"]) == ("a", "b")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +140,7 @@ def test_nothing_said_is_nothing_set(raw: object) -> None:
     ],
 )
 def test_a_date_is_aware(value: object, moment: datetime) -> None:
-    start = settings({"p": {"start_date": value}}).dag["start_date"]
+    start = settings({"p": {"start_date": value}})["start_date"]
     assert (start, start.utcoffset()) == (moment, moment.utcoffset())
 
 
@@ -167,14 +170,14 @@ def test_backoff_is_a_flag_or_a_factor(value: object, factor: object) -> None:
 )
 @pytest.mark.parametrize("key", ["schedule", "schedule_interval"])
 def test_schedule(key: str, schedule: object, expected: object) -> None:
-    assert settings({"p": {key: schedule}}).dag == {"schedule": expected}
+    assert settings({"p": {key: schedule}}) == {"schedule": expected}
 
 
 @pytest.mark.parametrize("schedule", [None, "None"])
 def test_no_schedule_takes_back_the_defaults(schedule: str | None) -> None:
     raw = {"default": {"schedule": "@daily"}, "data_science": {"schedule_interval": schedule}}
     assert wrong(raw) == []
-    assert "schedule" not in settings(raw, "data_science").dag
+    assert "schedule" not in settings(raw, "data_science")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +189,7 @@ def test_no_schedule_takes_back_the_defaults(schedule: str | None) -> None:
     ],
 )
 def test_grouping(grouping: object, expected: object) -> None:
-    said = settings({"default": {"grouping": grouping}}).grouping
+    said = settings({"default": {"grouping": grouping}})["grouping"]
     assert said == grouping
     assert groups(said) == expected
 
@@ -205,7 +208,8 @@ def built(raw: dict[str, Any]) -> Any:
         key: Callback(value) if isinstance(value, Path_) else value
         for key, value in for_task(said, [TRAIN]).items()
     }
-    with DAG(said.dag_id or "x", params=dict(said.params), **said.dag) as dag:
+    dag_arguments = arguments_of(said, Dag)
+    with DAG(said.get("dag_id", "x"), params=said.get("params", {}), **dag_arguments) as dag:
         BaseOperator(task_id="train", **given)
     dag.validate()
     return json.loads(json.dumps(BaseSerialization.serialize(dag)))["__var"]

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow_ymls import REPORT, SOURCE, SPLIT, TRAIN, arguments, settings
+from airflow_ymls import REPORT, SPLIT, TRAIN, arguments, settings
 from hypothesis import given
 from hypothesis import strategies as st
 from kedro_astro.errors import SettingsError
-from kedro_astro.settings.models import SCOPED
+from kedro_astro.settings.models import SCOPED, Dag, Task
 from kedro_astro.settings.read import read
+from kedro_astro.settings.use import arguments as arguments_of
 from kedro_astro.settings.use import for_task, selected
 
 
@@ -38,9 +39,9 @@ def test_a_pipelines_section_is_over_the_default_key_by_key() -> None:
         },
     }
     said = settings(raw)
-    assert said.task == {"retries": 3, "executor_config": {"b": 2}}
-    assert said.dag == {"tags": ["b"]}
-    assert said.params == {"x": 1, "y": {"b": 2}}
+    assert arguments_of(said, Task) == {"retries": 3, "executor_config": {"b": 2}}
+    assert arguments_of(said, Dag) == {"tags": ["b"]}
+    assert said["params"] == {"x": 1, "y": {"b": 2}}
     assert for_task(said, [SPLIT]) == {"queue": "slow", "executor_config": {"b": 2}}
     assert for_task(said, [TRAIN])["retries"] == 5
 
@@ -49,12 +50,8 @@ def test_a_pipelines_section_is_over_the_default_key_by_key() -> None:
 def test_null_takes_back_all_the_names(key: str) -> None:
     names = {"split": {"retries": 1}}
 
-    def said(raw: dict[str, Any]) -> Any:
-        found = settings(raw)
-        return found.params if key == "params" else found.scoped.get(key, {})
-
-    assert said({"default": {key: names}}) == names
-    assert said({"default": {key: names}, "p": {key: None}}) == {}
+    assert settings({"default": {key: names}}) == {key: names}
+    assert settings({"default": {key: names}, "p": {key: None}}) == {}
 
 
 LEVELS = ("tags", "outer", "inner", "node")
@@ -105,7 +102,7 @@ PATTERNS = st.lists(st.text("abc_*?[]!-", min_size=1, max_size=4), max_size=3)
 @given(NAMES, PATTERNS, PATTERNS)
 def test_selection(names: list[str], include: list[str], exclude: list[str]) -> None:
     def of(**section: list[str]) -> tuple[str, ...]:
-        return selected(read({"pipelines": section}, SOURCE)[0], names)
+        return selected(read({"pipelines": section})[0], names)
 
     included, unwanted = of(include=include), of(include=exclude)
     assert of(include=include, exclude=exclude) == tuple(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from airflow_ymls import ACCEPTED, SECTION, SOURCE
+from airflow_ymls import ACCEPTED, SECTION
 from kedro_astro.project import SHIM
 from kedro_astro.settings.read import read
 from test_wrong import WRONG
@@ -45,7 +45,7 @@ def test_what_is_accepted_is_valid(section: dict[str, Any]) -> None:
 
 def test_what_is_refused_is_not_valid() -> None:
     for raw, _ in WRONG:
-        _, found = read(raw, SOURCE)
+        _, found = read(raw)
         if found and not any(text in found[0] for text in BEYOND_A_SCHEMA):
             assert refused(raw), found
 

@@ -10,9 +10,9 @@ from airflow_ymls import SECTION, SOURCE, settings, wrong
 from hypothesis import given
 from hypothesis import strategies as st
 from kedro_astro.settings.models import WHOLE_PROJECT, Section, Selection
-from kedro_astro.settings.read import must_be, read, wrong_names
+from kedro_astro.settings.read import must_be, read, wrong_settings
 from kedro_astro.settings.use import selected
-from kedro_astro.structure import Pipeline
+from kedro_astro.structure import Pipeline, Structure
 
 WRONG: list[tuple[Any, list[str]]] = [
     (["default"], ["the file is ['default']", "sections"]),
@@ -148,7 +148,7 @@ def test_every_problem_is_reported() -> None:
 
 def test_what_is_wrong_with_one_pipelines_section_is_no_problem_of_another() -> None:
     raw = {"default": {"retries": 1}, "data_science": {"retries": "many"}}
-    assert settings(raw, "data_processing").task == {"retries": 1}
+    assert settings(raw, "data_processing") == {"retries": 1}
 
 
 @pytest.mark.parametrize("name", ["default", "pipelines", WHOLE_PROJECT])
@@ -156,7 +156,7 @@ def test_a_pipeline_with_the_name_of_a_section_is_ambiguous(name: str) -> None:
     pipelines = (Pipeline("__default__", ()), Pipeline(name, ()))
 
     def said(raw: object) -> list[str]:
-        return wrong_names(read(raw, SOURCE)[0], pipelines, SOURCE, ())
+        return wrong_settings(Structure("shop", "Shop", "", pipelines, {}, settings=raw))
 
     assert said({}) == []
     (problem,) = said({name: {}})
@@ -226,10 +226,9 @@ CONFIGS = st.dictionaries(
 
 @given(JUNK | CONFIGS)
 def test_nothing_raises_and_what_is_left_is_right(raw: object) -> None:
-    file, found = read(raw, SOURCE)
-    assert all(text.startswith(f"{SOURCE}: ") for text in found)
+    file, _ = read(raw)
+    assert all(text.startswith(f"{SOURCE}: ") for text in wrong(raw))
     assert set(selected(file, ["a", "split"])) <= {"a", "split"}
-    wrong(raw)
 
 
 MOSTLY_RIGHT = st.fixed_dictionaries(

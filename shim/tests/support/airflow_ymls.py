@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from kedro_astro.settings.read import read, wrong_names
-from kedro_astro.settings.use import Settings, for_pipeline, for_task
-from kedro_astro.structure import Node, Pipeline
+from kedro_astro.settings.read import read, wrong_settings
+from kedro_astro.settings.use import Said, for_pipeline, for_task
+from kedro_astro.structure import Dataset, Node, Pipeline, Structure
 
 SOURCE = "conf/base/airflow.yml"
 SPLIT = Node("split", namespace="prepare.raw", tags=("gpu", "slow"), outputs=("parts",))
@@ -17,7 +17,7 @@ PIPELINES = (
     Pipeline("data_processing", (SPLIT,)),
     Pipeline("data_science", (TRAIN, REPORT)),
 )
-LASTING = ("parts", "model")
+LASTING = {name: Dataset("pickle.PickleDataset", persistent=True) for name in ("parts", "model")}
 
 SECTION: dict[str, Any] = {
     "dag_id": "shop.daily",
@@ -83,13 +83,13 @@ ACCEPTED: list[dict[str, Any]] = [
 
 def wrong(raw: object) -> list[str]:
     """All that is said of a file."""
-    file, found = read(raw, SOURCE)
-    return found + wrong_names(file, PIPELINES, SOURCE, LASTING)
+    shop = Structure("shop", "Shop", "", PIPELINES, LASTING, settings=raw, settings_file=SOURCE)
+    return wrong_settings(shop)
 
 
-def settings(raw: object, pipeline: str = "p") -> Settings:
+def settings(raw: object, pipeline: str = "p") -> Said:
     """The settings of a pipeline."""
-    return for_pipeline(read(raw, SOURCE)[0], pipeline)
+    return for_pipeline(read(raw)[0], pipeline)
 
 
 def arguments(section: dict[str, Any], *nodes: Node) -> dict[str, Any]:

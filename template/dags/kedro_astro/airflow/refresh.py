@@ -21,9 +21,8 @@ from kedro_astro.airflow.verdict import Verdict, judge
 from kedro_astro.errors import CacheError, RefusedDagError, shown
 from kedro_astro.planning import Blueprint
 from kedro_astro.planning.blueprint import blueprints
-from kedro_astro.planning.plan import wrong_settings
 from kedro_astro.project import command, write
-from kedro_astro.settings.read import must_be
+from kedro_astro.settings.read import must_be, wrong_settings
 from kedro_astro.structure import Structure, from_json, nothing
 
 

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from kedro_astro.errors import KedroAstroError
 from kedro_astro.planning import Arguments, Blueprint
 from kedro_astro.planning.grouping import Task
 from kedro_astro.planning.ids import airflow_id
 from kedro_astro.planning.plan import Plan, plan_all, shared_by_runs
 from kedro_astro.planning.ui import dag_doc, display_name, form, task_doc
-from kedro_astro.settings.models import Callback, Model, OnAssets
+from kedro_astro.settings.models import Callback, Dag, Model, OnAssets
+from kedro_astro.settings.use import arguments
 from kedro_astro.structure import PIPELINE_HOOKS, Structure, leaves, untranscoded
 
 LONG_AGO = datetime.fromisoformat("2020-01-01T00:00:00+00:00")
@@ -32,28 +32,28 @@ def blueprints(structure: Structure) -> tuple[list[Blueprint], dict[str, str]]:
     """Return what Airflow builds of a project, and by pipeline why others cannot be DAGs."""
     plans = plan_all(structure)
     made = [_dag(plan, structure) for plan in plans.values() if isinstance(plan, Plan)]
-    refused = {name: str(why) for name, why in plans.items() if isinstance(why, KedroAstroError)}
+    refused = {name: str(why) for name, why in plans.items() if not isinstance(why, Plan)}
     return made, refused
 
 
 def _dag(plan: Plan, structure: Structure) -> Blueprint:
     pipeline, settings = plan.pipeline, plan.settings
     shared = shared_by_runs(plan.tasks, structure.datasets)
-    arguments: dict[str, Any] = {
+    given: dict[str, Any] = {
         "description": f"Kedro pipeline {pipeline.name} of {structure.project_name}",
         "catchup": False,
         # Airflow 2 wants one for each schedule. With catchup it would be the first of many runs.
-        **({} if settings.dag.get("catchup") else {"start_date": LONG_AGO}),
+        **({} if settings.get("catchup") else {"start_date": LONG_AGO}),
         # What has one place for all runs would be mixed by two runs at once.
         **({"max_active_runs": 1} if shared else {}),
-        **settings.dag,
-        "tags": ["kedro", structure.package_name, *settings.dag.get("tags", ())],
+        **arguments(settings, Dag),
+        "tags": ["kedro", structure.package_name, *settings.get("tags", ())],
     }
-    schedule = arguments.pop("schedule", None)
-    allowed = settings.dag_id or airflow_id(pipeline.name) == pipeline.name
-    alone = shared if arguments.get("max_active_runs") == 1 else []
-    params = {".".join(keys): value for keys, value in leaves(settings.params)}
-    fields = form(pipeline, structure.parameters, params, structure.run_parameters)
+    schedule = given.pop("schedule", None)
+    allowed = "dag_id" in settings or airflow_id(pipeline.name) == pipeline.name
+    alone = shared if given.get("max_active_runs") == 1 else []
+    params = {".".join(keys): value for keys, value in leaves(settings.get("params", {}))}
+    fields = form(pipeline, structure, params)
     groups = _task_groups(plan.tasks)
     return {
         "dag_id": plan.dag_id,
@@ -62,7 +62,7 @@ def _dag(plan: Plan, structure: Structure) -> Blueprint:
         "source": structure.sources[0],
         "label": plan.dag_id if allowed else pipeline.name,
         "doc": dag_doc(pipeline, alone, structure.left_out),
-        "arguments": _arguments(arguments),
+        "arguments": _arguments(given),
         "schedule": _schedule(schedule, structure.package_name),
         "fields": fields,
         "run_parameters": structure.run_parameters,
@@ -77,15 +77,15 @@ def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any
     """Return an entry of a blueprint's `tasks`."""
     datasets, saved_by = structure.datasets, plan.saved_by
     versioned = [n for n in task.inputs if datasets[n].versioned and untranscoded(n) in saved_by]
-    lasting = {untranscoded(name) for name in task.outputs if not datasets[name].of_one_run}
-    hooks = PIPELINE_HOOKS if plan.settings.pipeline_hooks == "task" else (task.hook,)
+    lasting = [name for name in task.outputs if not datasets[name].of_one_run]
+    hooks = PIPELINE_HOOKS if plan.settings.get("pipeline_hooks") != "run" else (task.hook,)
     return {
         "task_id": task.task_id,
         "label": display_name(task),
         "group": next((name for name in reversed(task.namespaces) if name in groups), None),
         "doc": task_doc(task, datasets),
         "upstream": list(task.upstream),
-        "outlets": sorted(asset_uri(structure.package_name, name) for name in lasting),
+        "outlets": sorted({asset_uri(structure.package_name, name) for name in lasting}),
         "arguments": _arguments(plan.arguments[task.task_id]),
         "work": {
             "nodes": [node.name for node in task.nodes],
@@ -131,9 +131,6 @@ def _task_groups(planned: Sequence[Task]) -> dict[str, str | None]:
     """Return a group for each namespace that two tasks or more are in, with the group around it;
     outer ones first."""
     sizes = Counter(namespace for task in planned for namespace in task.namespaces)
-    groups: dict[str, str | None] = {}
-    for namespace in sorted(sizes.keys() - {task.task_id for task in planned}):
-        if sizes[namespace] >= 2:
-            parent = namespace.rpartition(".")[0]
-            groups[namespace] = parent if parent in groups else None
-    return groups
+    names = {name for name, size in sizes.items() if size > 1} - {task.task_id for task in planned}
+    parents = {name: name.rpartition(".")[0] for name in sorted(names)}
+    return {name: parent if parent in names else None for name, parent in parents.items()}

@@ -158,14 +158,14 @@ def _surprises(structure: Structure, plans: Mapping[str, Plan]) -> Found:
         what = "your hooks could not be asked what they put into the catalog, so that is not known"
         yield "warning", "", f"{what} here:\n{structure.hooks}"
     for name, plan in plans.items():
-        said = {".".join(keys) for keys, _ in leaves(plan.settings.params)}
+        said = {".".join(keys) for keys, _ in leaves(plan.settings.get("params", {}))}
         for unknown in sorted({*structure.run_parameters} - said):
             what = f"${{runtime_params:{unknown}}} has no default, so a run without it fails"
             remedy = f"Start it with one, or put `{unknown}` under `params` in airflow.yml."
             yield "warning", name, f"{what}. {remedy}"
-        if plan.settings.dag_id is None and airflow_id(name) != name:
+        if "dag_id" not in plan.settings and airflow_id(name) != name:
             yield "warning", name, f"Airflow allows no such id; its DAG is called {plan.dag_id}."
-        runs = plan.settings.dag.get("max_active_runs", 1)
+        runs = plan.settings.get("max_active_runs", 1)
         if runs != 1 and (shared := shared_by_runs(plan.tasks, structure.datasets)):
             what = f"airflow.yml allows {runs} runs at once, which would write over each other's"
             remedy = "put ${runtime_params:airflow_run} into the path, or set max_active_runs to 1."

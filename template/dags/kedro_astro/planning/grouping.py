@@ -39,9 +39,9 @@ class Task:
     @property
     def namespaces(self) -> list[str]:
         """The namespaces that hold all its nodes and that its id begins with, outer ones first."""
-        every = [namespaces_of(node) for node in self.nodes]
-        shared = [name for name in every[0] if all(name in one for one in every)] if every else []
-        return [name for name in shared if self.task_id.startswith(f"{name}.")]
+        every = [set(namespaces_of(node)) for node in self.nodes] or [set()]
+        shared = set.intersection(*every)
+        return sorted(name for name in shared if self.task_id.startswith(f"{name}."))
 
 
 def tasks(
@@ -73,12 +73,17 @@ def tasks(
     for together in titles:
         group = _merge(group, {group[name] for name in together})
     wanted = Counter(group.values())
-    while cycle := _cycle(edges := _edges(group, links)):
-        group = _merge(group, set(cycle))
+    while True:
+        edges = _edges(group, links)
+        try:
+            order = [*TopologicalSorter(edges).static_order()]
+            break
+        except CycleError as error:
+            group = _merge(group, set(error.args[1]))
     for producer, name, consumer in links:
         if group[producer] != group[consumer] and name not in crossing:
             raise CrossingError(pipeline.name, name, producer, consumer)
-    members: dict[str, list[Node]] = {n: [] for n in TopologicalSorter(edges).static_order()}
+    members: dict[str, list[Node]] = {name: [] for name in order}
     for node in pipeline.nodes:
         members[group[node.name]].append(node)
     ids = _task_ids(members, titles)
@@ -145,15 +150,6 @@ def _edges(group: Mapping[str, str], links: Iterable[tuple[str, str, str]]) -> d
         if group[producer] != group[consumer]:
             edges[group[consumer]].append(group[producer])
     return edges
-
-
-def _cycle(edges: Mapping[str, Sequence[str]]) -> Sequence[str]:
-    """Return groups that wait for each other, if there are any."""
-    try:
-        TopologicalSorter(edges).prepare()
-    except CycleError as error:
-        return list(error.args[1])
-    return ()
 
 
 def _task_ids(members: dict[str, list[Node]], titles: dict[frozenset[str], str]) -> dict[str, str]:

@@ -9,8 +9,8 @@ from kedro_astro.errors import KedroAstroError, SameIdError
 from kedro_astro.planning.grouping import Task, tasks
 from kedro_astro.planning.ids import airflow_id, hashed
 from kedro_astro.settings.models import groups
-from kedro_astro.settings.read import read, wrong_names
-from kedro_astro.settings.use import Settings, for_pipeline, for_task, selected
+from kedro_astro.settings.read import read
+from kedro_astro.settings.use import Said, for_pipeline, for_task, selected
 from kedro_astro.structure import PIPELINE_HOOKS, Dataset, Pipeline, Structure, untranscoded
 
 
@@ -28,7 +28,7 @@ class Plan:
 
     pipeline: Pipeline
     dag_id: str
-    settings: Settings
+    settings: Said
     tasks: tuple[Task, ...]
     arguments: Mapping[str, Mapping[str, Any]]
 
@@ -54,7 +54,7 @@ def dag_id(package: str, name: str) -> str:
 def chosen(structure: Structure) -> Structure:
     """Return the structure without the pipelines that `airflow.yml` leaves out, and without the
     datasets that no other has."""
-    settings, _ = read(structure.settings, structure.settings_file)
+    settings, _ = read(structure.settings)
     names = selected(settings, [pipeline.name for pipeline in structure.pipelines])
     pipelines = tuple(pipeline for pipeline in structure.pipelines if pipeline.name in names)
     used = {name for each in pipelines for node in each.nodes for name in node.datasets}
@@ -67,32 +67,30 @@ def plan_all(structure: Structure) -> Plans:
 
     One without nodes becomes none.
     """
-    settings, _ = read(structure.settings, structure.settings_file)
+    settings, _ = read(structure.settings)
     plans: dict[str, Plan | KedroAstroError] = {}
     taken: dict[str, str] = {}
-    for pipeline in chosen(structure).pipelines:
-        if not pipeline.nodes:
-            continue
+    for name, pipeline in {p.name: p for p in chosen(structure).pipelines if p.nodes}.items():
         try:
-            said = for_pipeline(settings, pipeline.name)
-            name = said.dag_id or dag_id(structure.package_name, pipeline.name)
-            if (other := taken.setdefault(name, pipeline.name)) != pipeline.name:
-                raise SameIdError(pipeline.name, other, name)
-            plans[pipeline.name] = _plan(pipeline, structure, name, said)
+            said = for_pipeline(settings, name)
+            own_id = said.get("dag_id", dag_id(structure.package_name, name))
+            if (other := taken.setdefault(own_id, name)) != name:
+                raise SameIdError(name, other, own_id)
+            plans[name] = _plan(pipeline, structure, own_id, said)
         except KedroAstroError as error:
-            plans[pipeline.name] = error
+            plans[name] = error
     return plans
 
 
-def _plan(pipeline: Pipeline, structure: Structure, name: str, settings: Settings) -> Plan:
-    grouping = settings.grouping or "memory"
+def _plan(pipeline: Pipeline, structure: Structure, name: str, settings: Said) -> Plan:
+    grouping = settings.get("grouping", "memory")
     if not isinstance(grouping, str):
         # A group from the file's default may name nodes that only other pipelines have.
         here = {node.name for node in pipeline.nodes}
         there = [(title, [n for n in group if n in here]) for title, group in groups(grouping)]
         grouping = {title or "__".join(group): group for title, group in there if group}
     planned = tasks(pipeline, structure.datasets, grouping)
-    if settings.pipeline_hooks == "run":
+    if settings.get("pipeline_hooks") == "run":
         planned = _with_pipeline_hooks(planned)
     arguments = {task.task_id: for_task(settings, task.nodes) for task in planned}
     return Plan(pipeline, name, settings, planned, arguments)
@@ -110,19 +108,6 @@ def _with_pipeline_hooks(planned: Sequence[Task]) -> tuple[Task, ...]:
         *(replace(task, upstream=task.upstream or (first,)) for task in planned),
         Task(last, (), tuple(sorted(leaves)), saved, (), hook="after_pipeline_run"),
     )
-
-
-def wrong_settings(structure: Structure) -> list[str]:
-    """Return all that is wrong with what `airflow.yml` says, a sentence each."""
-    file, wrong = read(structure.settings, structure.settings_file)
-    if structure.problems:
-        # What names a pipeline that could not be read is not wrong.
-        return wrong
-    pipelines = structure.pipelines
-    made = {name for pipeline in pipelines for node in pipeline.nodes for name in node.outputs}
-    lasting = {n for n, d in structure.datasets.items() if d.persistent and not d.of_one_run}
-    left = {untranscoded(name) for name in made & lasting}
-    return wrong + wrong_names(file, pipelines, structure.settings_file, left)
 
 
 def shared_by_runs(planned: Sequence[Task], datasets: Mapping[str, Dataset]) -> list[str]:

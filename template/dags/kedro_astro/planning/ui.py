@@ -8,41 +8,37 @@ from pydantic import TypeAdapter
 
 from kedro_astro.planning.grouping import Task
 from kedro_astro.planning.ids import airflow_id
-from kedro_astro.structure import Dataset, Pipeline, is_parameter
+from kedro_astro.structure import Dataset, Pipeline, Structure, is_parameter
 
 
 def form(
-    pipeline: Pipeline,
-    parameters: Mapping[str, Any],
-    said: Mapping[str, Any],
-    unknown: Collection[str],
+    pipeline: Pipeline, structure: Structure, said: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
     """Return the trigger form: the arguments of each field's `Param`, by the parameter's name.
 
     It has the parameters that the pipeline's nodes use and those that `airflow.yml` says for it,
     typed by their value; and empty fields for those that only a run can know.
     """
-    shown = {name: parameters[name] for name in used_parameters(pipeline, parameters)}
-    shown |= dict.fromkeys(unknown)
+    parameters = structure.parameters
+    used = {name: parameters[name] for name in used_parameters(pipeline, parameters)}
+    fields = {**used, **dict.fromkeys(structure.run_parameters), **said}
     return {
         name: {
             "default": value,
             "type": _json_types(value, parameters.get(name, value)),
             "section": name.rpartition(".")[0] or None,
         }
-        for name, value in sorted({**shown, **said}.items())
+        for name, value in sorted(fields.items())
     }
 
 
 def used_parameters(pipeline: Pipeline, names: Iterable[str]) -> list[str]:
     """Return those of the dotted names that the pipeline's nodes take, alone or as a part."""
     inputs = {name for node in pipeline.nodes for name in node.inputs if is_parameter(name)}
-    used = {name.partition(":")[2] for name in inputs}
-    return [
-        name
-        for name in names
-        if "parameters" in inputs or any(f"{name}.".startswith(f"{part}.") for part in used)
-    ]
+    parts = {name.partition(":")[2] for name in inputs}
+    # Of `parameters`, which is all of them, the part is empty: all begin with an empty text.
+    used = tuple(f"{part}." if part else "" for part in parts)
+    return [name for name in names if f"{name}.".startswith(used)]
 
 
 def _json_types(*values: Any) -> str | list[str]:

@@ -94,9 +94,8 @@ Whole = Annotated[int | None, Field(ge=-LARGEST, le=LARGEST, title="a whole numb
 Count = Annotated[int | None, Field(ge=0, le=LARGEST, title="a whole number, 0 or more")]
 Positive = Annotated[int | None, Field(ge=1, le=LARGEST, title="a whole number, 1 or more")]
 _Factor = Annotated[float, Field(ge=1, le=100)]
-Backoff = Annotated[
-    bool | Literal[0] | _Factor | None, Field(title="true, false, 0, or a number from 1 to 100")
-]
+BACKOFF = "true, false, 0, or a number from 1 to 100"
+Backoff = Annotated[bool | Literal[0] | _Factor | None, Field(title=BACKOFF)]
 MINUTES = 'minutes, or text such as "30s", "5m", "1h" or "1d"; at most a year'
 _Duration = Annotated[_Minutes | Annotated[str, Field(pattern=UNIT)], AfterValidator(_duration)]
 Duration = Annotated[_Duration | None, Field(title=MINUTES)]
@@ -170,7 +169,8 @@ WHOLE_PROJECT = "whole_project"
 MERGED = {"params": 1, "nodes": 2, "node_tags": 2, "namespaces": 2}
 """What a pipeline's section adds to `default` name by name, and how many levels of names it has."""
 
-SCOPED = ("nodes", "node_tags", "namespaces")
+SCOPED = {"nodes": "node", "node_tags": "tag of a node", "namespaces": "namespace"}
+"""Settings for single tasks, and what the names in them are of."""
 
 
 def _says(meaning: str) -> Any:
@@ -247,34 +247,6 @@ class Selection(Model):
     exclude: Texts = _says("shell patterns: the pipelines that do not, even so")
 
 
-class AirflowYml(BaseModel):
-    """What Airflow does with a Kedro project's pipelines: a section for each, by its name."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-    __pydantic_extra__: dict[str, Section | None] = Field(init=False)
-    default: Default | None = _says("settings of all pipelines")
-    whole_project: Section | None = _says("settings of the pipeline __default__")
-    pipelines: Selection | None = _says("which pipelines become DAGs")
-
-    def sections(self) -> dict[str, Section | None]:
-        """Return the pipelines' own sections by their names in the file, see `section_name`."""
-        return {WHOLE_PROJECT: self.whole_project, **(self.__pydantic_extra__ or {})}
-
-
 def section_name(pipeline: str) -> str:
     """Return the name of a pipeline's own section."""
     return WHOLE_PROJECT if pipeline == "__default__" else pipeline
-
-
-def said(section: Model | None) -> dict[str, Any]:
-    """Return what a section says: values by key, null as None."""
-    if section is None:
-        return {}
-    there = section.model_fields_set
-    values = {key: getattr(section, key) for key in type(section).model_fields if key in there}
-    for key in SCOPED:
-        if values.get(key):
-            values[key] = {name: said(task) for name, task in values[key].items()}
-    if "schedule_interval" in values:
-        values["schedule"] = values.pop("schedule_interval")
-    return values

@@ -4,67 +4,51 @@ A setting that is null counts as not said, and takes back what `default` says.
 """
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 from kedro_astro.errors import SettingsError, shown
-from kedro_astro.settings.models import MERGED, SCOPED, AirflowYml, Dag, Task, said, section_name
+from kedro_astro.settings.models import MERGED, Model, Task, section_name
 from kedro_astro.structure import Node
 
+Said = Mapping[str, Any]
+"""What one section says, or all sections of one pipeline: the value by key. Times are aware,
+durations timedeltas, functions `Callback`s; a schedule is a text, `Cron`, `OnAssets` or
+`Timetable`."""
 
-@dataclass(frozen=True)
-class Settings:
-    """What `airflow.yml` says of one pipeline. What it does not say is not in here.
-
-    Attributes:
-        dag: arguments of the Airflow DAG; times are aware, durations timedeltas, functions
-            `Callback`s; the schedule a text, `Cron`, `OnAssets` or `Timetable`.
-        task: arguments of all its operators.
-        grouping: a grouping's name, or groups as `groups` takes them, of whose nodes the pipeline
-            may lack some if `default` has them; or None.
-        dag_id: or None.
-        params: the trigger form's fields and their values.
-        pipeline_hooks: `task` or `run`: what fires Kedro's before_ and after_pipeline_run once.
-        scoped: arguments for single tasks, by the keys of `SCOPED` and by name; see `for_task`.
-    """
-
-    dag: Mapping[str, Any] = field(default_factory=dict)
-    task: Mapping[str, Any] = field(default_factory=dict)
-    grouping: Any = None
-    dag_id: str | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
-    pipeline_hooks: str = "task"
-    scoped: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+File = Mapping[str, Said]
+"""What an `airflow.yml` says, by section, null as None. What is wrong in it is not in here, and
+`schedule_interval` is `schedule`."""
 
 
-def selected(file: AirflowYml, names: Iterable[str]) -> tuple[str, ...]:
+def selected(file: File, names: Iterable[str]) -> tuple[str, ...]:
     """Return the names of the pipelines that become DAGs, in the order of `names`.
 
     Those that match `include`, which is all of them if it is not there, and not `exclude`.
     """
-    section = said(file.pipelines)
+    section = file.get("pipelines", {})
     include, exclude = section.get("include"), section.get("exclude") or ()
     chosen = [n for n in names if include is None or any(fnmatchcase(n, p) for p in include)]
     return tuple(n for n in chosen if not any(fnmatchcase(n, pattern) for pattern in exclude))
 
 
-def for_pipeline(file: AirflowYml, name: str) -> Settings:
-    """Return the settings of the pipeline `name`: its own section over `default`, key by key.
+def for_pipeline(file: File, name: str) -> Said:
+    """Return what is said of the pipeline `name`: its own section over `default`, key by key.
 
     `params` and the settings of nodes, tags and namespaces are added to the default's, name by
-    name; all else replaces it.
+    name; all else replaces it. What is null is left out.
     """
-    merged = over(said(file.default), said(file.sections().get(section_name(name))))
-    values = {key: value for key, value in merged.items() if value is not None}
-    dag = {key: values.pop(key) for key in Dag.model_fields if key in values}
-    task = {key: values.pop(key) for key in Task.model_fields if key in values}
-    scoped = {key: values.pop(key) for key in SCOPED if key in values}
-    return Settings(dag, task, **values, scoped=scoped)
+    merged = over(file.get("default", {}), file.get(section_name(name), {}))
+    return {key: value for key, value in merged.items() if value is not None}
 
 
-def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def arguments(said: Said, model: type[Model]) -> dict[str, Any]:
+    """Return what is said of the arguments that a model has: `Dag` or `Task`."""
+    return {key: said[key] for key in model.model_fields if key in said}
+
+
+def over(below: Said, above: Said) -> Said:
     """Return the values of a pipeline's own section over the default's."""
     merged = {key: _merged(below.get(key), above[key], MERGED.get(key, 0)) for key in above}
     return {**below, **merged}
@@ -76,7 +60,7 @@ def _merged(below: Any, above: Any, levels: int) -> Any:
     return {**below, **{key: _merged(below.get(key), above[key], levels - 1) for key in above}}
 
 
-def for_task(settings: Settings, nodes: Sequence[Node]) -> dict[str, Any]:
+def for_task(settings: Said, nodes: Sequence[Node]) -> dict[str, Any]:
     """Return the operator's arguments for the task that holds `nodes`.
 
     The pipeline's, then those of the nodes' tags, namespaces (outer before inner) and names, each
@@ -85,33 +69,26 @@ def for_task(settings: Settings, nodes: Sequence[Node]) -> dict[str, Any]:
     Raises:
         SettingsError: if two that count alike, such as two nodes' names, say different things.
     """
-    sayings: dict[str, list[tuple[int, str, Any]]] = {}
-    for node in nodes:
-        for rank, kind, name in _sections_of(node):
-            for key, value in settings.scoped.get(kind, {}).get(name, {}).items():
-                who = f"the node {node.name} ({kind}.{name})"
-                sayings.setdefault(key, []).append((rank, who, value))
-    arguments = dict(settings.task)
-    for key, found in sayings.items():
-        highest = max(rank for rank, _, _ in found)
-        (_, one, value), *others = (saying for saying in found if saying[0] == highest)
-        for _, other, different in others:
-            if different != value:
-                what = f"airflow.yml says of {key} {shown(value)} for {one} and {shown(different)}"
+    sections = [(*section, node) for node in nodes for section in sections_of(node)]
+    found: dict[str, tuple[int, str, Any]] = {}
+    for rank, kind, name, node in sorted(sections, key=lambda section: section[0], reverse=True):
+        for key, value in settings.get(kind, {}).get(name, {}).items():
+            who = f"the node {node.name} ({kind}.{name})"
+            highest, first, other = found.setdefault(key, (rank, who, value))
+            if rank == highest and value != other:
+                what = f"airflow.yml says of {key} {shown(other)} for {first} and {shown(value)}"
                 next_ = "Give them the same value, say it for single nodes (`nodes`), or group the"
-                where = f"for {other}, which run in one task"
+                where = f"for {who}, which run in one task"
                 raise SettingsError(f"{what} {where}. {next_} nodes apart (`grouping`).")
-        arguments[key] = value
-    return {key: value for key, value in arguments.items() if value is not None}
+    said = {**arguments(settings, Task), **{key: value for key, (_, _, value) in found.items()}}
+    return {key: value for key, value in said.items() if value is not None}
 
 
-def _sections_of(node: Node) -> list[tuple[int, str, str]]:
-    """Return what may say something of a node: how much it counts, the setting, the name in it."""
-    return [
-        *((0, "node_tags", tag) for tag in node.tags),
-        *((depth, "namespaces", name) for depth, name in enumerate(namespaces_of(node), start=1)),
-        (sys.maxsize, "nodes", node.name),
-    ]
+def sections_of(node: Node) -> Iterator[tuple[int, str, str]]:
+    """Yield what may say something of a node: how much it counts, the setting, the name in it."""
+    yield from ((0, "node_tags", tag) for tag in node.tags)
+    yield from ((depth, "namespaces", name) for depth, name in enumerate(namespaces_of(node), 1))
+    yield sys.maxsize, "nodes", node.name
 
 
 def namespaces_of(node: Node) -> list[str]:
