@@ -205,7 +205,7 @@ def built(raw: dict[str, Any]) -> Any:
     """What Airflow serializes of a DAG with the settings of `data_science`."""
     said = settings(raw, "data_science")
     given = {
-        key: Callback(value) if isinstance(value, Path_) else value
+        key: Callback(value, "src") if isinstance(value, Path_) else value
         for key, value in for_task(said, [TRAIN]).items()
     }
     dag_arguments = arguments_of(said, Dag)
@@ -235,7 +235,7 @@ def test_a_callback_is_imported_when_it_is_called(
     (tmp_path / "calls_of_shop.py").write_text("def failed(context): return [context]\n")
     monkeypatch.syspath_prepend(tmp_path)
     path = arguments({"on_failure_callback": "calls_of_shop.failed"})["on_failure_callback"]
-    call = Callback(path)
+    call = Callback(path, str(tmp_path))
     assert "calls_of_shop" not in sys.modules
     assert call({"run": 1}) == [{"run": 1}]
     monkeypatch.delitem(sys.modules, "calls_of_shop")
@@ -244,4 +244,4 @@ def test_a_callback_is_imported_when_it_is_called(
 @pytest.mark.parametrize("path", ["no_such_module.failed", "json.no_such_function"])
 def test_a_callback_that_is_not_there_says_so_when_it_is_called(path: str) -> None:
     with pytest.raises(SettingsError, match=f"{path}, which cannot be imported"):
-        Callback(path)({})
+        Callback(path, "src")({})
