@@ -135,7 +135,7 @@ def test_what_only_a_run_can_know(make_project: MakeProject) -> None:
 
     said = EXECUTE.replace('{"size": 3', '{**dag.params, "size": 3')
     message = parse(project, said.replace("{given}", "{}"))
-    assert message.startswith("AirflowFailException: The project's configuration takes day from")
+    assert message.startswith("AirflowFailException: This run needs a value for day, which")
     assert "put `day` under `params` in airflow.yml" in message
     both = {"day": "monday", "where.now": "here"}
     assert parse(project, said.replace("{given}", json.dumps(both))) == ""

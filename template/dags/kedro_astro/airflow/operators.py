@@ -88,7 +88,9 @@ class KedroOperator(BaseOperator):
             if name in templates and value == templates[name]:
                 value = self._rendered(name, value, context)  # noqa: PLW2901
             if value is None and name in blueprint["run_parameters"]:
-                raise _not_given(name)
+                what = f"This run needs a value for {name}, which the project's configuration takes"
+                next_ = f"Start it with one, or put `{name}` under `params` in airflow.yml."
+                raise AirflowFailException(f"{what} from it. {next_}")
             if name not in parameters or value != parameters[name]:
                 changed[name] = value
         return changed
@@ -137,12 +139,6 @@ def _unknown(name: str, form: Iterable[str]) -> Exception:
     what = f"This run was started with the parameter {shown(name)}, which the DAG does not have."
     next_ = "To pass it on all the same, name it under `params` in airflow.yml."
     return AirflowFailException(f"{what} {meant} {next_}")
-
-
-def _not_given(name: str) -> Exception:
-    what = f"The project's configuration takes {name} from the run (runtime_params), which has none"
-    next_ = f"Start the run with a value for it, or put `{name}` under `params` in airflow.yml."
-    return AirflowFailException(f"{what}. {next_}")
 
 
 def _due(run: Any) -> datetime:

@@ -195,7 +195,7 @@ def _section(loader: Any, name: str, hooks: Hooks | None = None) -> dict[str, An
     except Exception as error:
         if hooks:
             with suppress(Exception, SystemExit):
-                hooks.create_context()
+                _ = hooks.context
             return _section(loader, name)
         mapping = "" if "full_key" in str(error) else ". Each of its files must be a mapping"
         raise ConfigurationError(name, f"cannot be read{mapping}") from error

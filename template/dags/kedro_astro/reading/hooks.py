@@ -1,6 +1,7 @@
 """What the project's own Kedro hooks make of its configuration and its catalog."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +19,31 @@ class Hooks:
 
     def __init__(self, project: Path, env: str | None, loader: Any) -> None:
         from kedro.framework.hooks.manager import _create_hook_manager, _register_hooks
-        from kedro.framework.project import PACKAGE_NAME, settings
+        from kedro.framework.project import settings
 
         self.manager = _create_hook_manager()
         _register_hooks(self.manager, settings.HOOKS)
-        self.context = settings.CONTEXT_CLASS(
-            package_name=PACKAGE_NAME,
-            project_path=project,
-            config_loader=loader,
-            env=env,
-            hook_manager=self.manager,
-        )
-        self.created = False
+        self.project, self.env, self.loader = project, env, loader
 
-    def create_context(self) -> None:
-        """Fire `after_context_created`, once. A hook may register resolvers then.
+    @cached_property
+    def context(self) -> Any:
+        """The context that hooks have seen: one may register resolvers when it is created.
 
         Raises:
             Exception: whatever a hook raises.
         """
-        if not self.created:
-            self.created = True
-            self.manager.hook.after_context_created(context=self.context)
+        from kedro.framework.project import PACKAGE_NAME, settings
+
+        manager = self.manager
+        context = settings.CONTEXT_CLASS(
+            project_path=self.project,
+            config_loader=self.loader,
+            env=self.env,
+            package_name=PACKAGE_NAME,
+            hook_manager=manager,
+        )
+        manager.hook.after_context_created(context=context)
+        return context
 
     def put(self, resolver: Any) -> dict[str, Mapping[str, Any]]:
         """Return the entries of what hooks put into the catalog when Kedro has made it, by name.
@@ -67,7 +71,6 @@ class Hooks:
                 put[name] = value
                 super().__setitem__(name, value)
 
-        self.create_context()
         self.context._get_catalog(catalog_class=Catalog)
         return {name: _entry(value) for name, value in put.items()}
 
