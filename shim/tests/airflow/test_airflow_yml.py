@@ -165,3 +165,19 @@ def test_an_id_that_another_dag_has_is_refused(make_project: MakeProject, sectio
     assert manifest.dag_ids == (other,)
     (problem,) = manifest.problems
     assert f"its DAG would be called {other}" in problem and "give one a `dag_id`" in problem
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "default: {retries: 1}\ndefault: {retries: 2}\n",
+        "1: {retries: 1}\n",
+        "default: !!python/object:os.system x\n",
+        "sales: {schedule: '${nothing:}'}\n",
+    ],
+)
+def test_what_kedro_cannot_read_is_in_a_file_with_a_name(
+    make_project: MakeProject, text: str
+) -> None:
+    (problem,) = load(make_project({"conf/base/airflow.yml": text})).problems
+    assert "cannot be read" in problem and "Correct it in conf/base/airflow.yml." in problem

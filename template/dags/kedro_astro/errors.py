@@ -37,11 +37,12 @@ class ConfigurationError(KedroAstroError):
     Args:
         section: `catalog`, `parameters` or `airflow`.
         what: completes "the catalog ...".
+        files: that say it, if they are known.
     """
 
-    def __init__(self, section: str, what: str) -> None:
-        files = f"{section}*.yml or {section}/, below conf/base or in the environment's folder"
-        super().__init__(f"The {section} of this project {what}. Correct it in {files}.")
+    def __init__(self, section: str, what: str, files: str = "") -> None:
+        where = f"{section}*.yml or {section}/, below conf/base or in the environment's folder"
+        super().__init__(f"The {section} of this project {what}. Correct it in {files or where}.")
 
 
 class InterpreterError(KedroAstroError):

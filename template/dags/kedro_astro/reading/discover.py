@@ -160,10 +160,11 @@ def _settings(loader: Any, project: Path, base: str, env: str) -> tuple[Any, str
         if file.suffix in (".yml", ".yaml", ".json") and "credentials" not in relative(file, folder)
     }
     getattr(loader, "config_patterns", {}).setdefault("airflow", [*files.values()])
+    where = " or ".join(files) or "airflow.yml"
     try:
-        return plain(_section(loader, "airflow")), " or ".join(files) or "airflow.yml"
+        return plain(_section(loader, "airflow", where=where)), where
     except (TypeError, RecursionError) as error:
-        raise ConfigurationError("airflow", "cannot be used") from error
+        raise ConfigurationError("airflow", "cannot be used", where) from error
 
 
 def _libraries(source: Path, entries: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -178,7 +179,7 @@ def _libraries(source: Path, entries: Iterable[Mapping[str, Any]]) -> tuple[str,
     return tuple(installed([*KEDRO, *plugins, *datasets, *written]))
 
 
-def _section(loader: Any, name: str, hooks: Hooks | None = None) -> dict[str, Any]:
+def _section(loader: Any, name: str, hooks: Hooks | None = None, where: str = "") -> dict[str, Any]:
     """Return one section of the configuration, empty if no file has it.
 
     What cannot be resolved may be after `hooks` have seen the context.
@@ -198,7 +199,7 @@ def _section(loader: Any, name: str, hooks: Hooks | None = None) -> dict[str, An
                 _ = hooks.context
             return _section(loader, name)
         mapping = "" if "full_key" in str(error) else ". Each of its files must be a mapping"
-        raise ConfigurationError(name, f"cannot be read{mapping}") from error
+        raise ConfigurationError(name, f"cannot be read{mapping}", where) from error
 
 
 def _no_credentials(catalog: Mapping[str, Any], loader: Mapping[str, Any]) -> dict[str, str]:
