@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from kedro_astro.airflow.manifest import read
 from parsing import parse
-from projects import CATALOG, MakeProject
+from projects import CATALOG, MakeProject, load
 
 DAG = """
 from airflow.serialization.serialized_objects import BaseSerialization
