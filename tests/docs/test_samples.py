@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from kedro_astro.airflow.manifest import Manifest
 from kedro_astro.errors import KedroAstroError
 from kedro_astro.planning.plan import plan_all
 from kedro_astro.reading.parameters import plain
 from kedro_astro.settings.read import wrong_settings
-from kedro_astro.structure import Structure, from_json
+from kedro_astro.structure import Structure
 from omegaconf import OmegaConf
 from pages import BLOCKS, PAGES, SETTINGS, Block, put, read
 from scaffold import python, succeed
@@ -31,12 +32,12 @@ import json, sys
 from pathlib import Path
 from kedro_astro.airflow.verdict import judge
 from kedro_astro.planning.blueprint import blueprints
-from kedro_astro.structure import from_json
+from kedro_astro.structure import Structure
 for place, structure in json.load(sys.stdin):
     made, refused = blueprints(from_json(structure))
     for verdict in judge(made, Path.cwd()):
         if not verdict.blueprint:
-            print(place, verdict.refusal)
+            print(place, verdict.refusals)
 """
 
 
@@ -66,7 +67,7 @@ def shown_settings(folder: Path, fresh: Path) -> Iterator[tuple[Block, Structure
 def structure_of(project: Path) -> Structure:
     manifest = project / "manifest.jsonl"
     succeed(python("dags/kedro_astro", "compile", manifest), project)
-    return from_json(json.loads(manifest.read_bytes().splitlines()[1]))
+    return Manifest(manifest.read_bytes()).structure()
 
 
 @pytest.fixture(scope="session")
