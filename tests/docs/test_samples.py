@@ -32,7 +32,7 @@ import json, sys
 from pathlib import Path
 from kedro_astro.airflow.verdict import judge
 from kedro_astro.planning.blueprint import blueprints
-from kedro_astro.structure import Structure
+from kedro_astro.structure import from_json
 for place, structure in json.load(sys.stdin):
     made, refused = blueprints(from_json(structure))
     for verdict in judge(made, Path.cwd()):
