@@ -17,15 +17,17 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from logging.handlers import QueueHandler
+from queue import SimpleQueue
 from typing import Any
 
 SEPARATOR = "\x1e"
 
-LOGGED = "name levelno levelname created pathname filename module lineno funcName".split()
-"""What a log record keeps on its way, besides its text: who said it, when and where."""
+LOGGED = "name levelno levelname created pathname filename module lineno funcName msg".split()
+"""What a log record keeps on its way: who said it, when and where, and its text."""
 
 
-class Speaker(logging.Handler):
+class Speaker(QueueHandler):
     """Says records on what is standard output now, whatever the nodes make of that later.
 
     All that is logged or warned of is said from now on, and what is printed goes out line by line.
@@ -35,7 +37,7 @@ class Speaker(logging.Handler):
     """
 
     def __init__(self, level: int) -> None:
-        super().__init__()
+        super().__init__(SimpleQueue())  # There is none, see `enqueue`.
         self._fd = os.dup(1)
         logging.basicConfig(level=level, handlers=[self], force=True)
         logging.captureWarnings(True)
@@ -43,13 +45,10 @@ class Speaker(logging.Handler):
         self.setFormatter(None)
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Say what is logged."""
-        try:
-            self.say(**{name: getattr(record, name) for name in LOGGED}, msg=self.format(record))
-        except Exception:
-            # A message that does not go with its arguments must not fail the node that logs it.
-            self.handleError(record)
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Say what is logged, as the library has prepared it: its arguments and its traceback are
+        in its text, and where they do not go together that does not fail the node."""
+        self.say(**{name: getattr(record, name) for name in LOGGED})
 
     def say(self, **record: object) -> None:
         """Say a record in one piece: threads and forked processes write there, too."""

@@ -47,7 +47,7 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
     session._store.update(said | {"project_path": project, "session_id": wanted.run_id})
     # Kedro has no public way to the hooks of a session.
     manager = session._hook_manager
-    manager.register(_hooks(mask))
+    manager.register(_hooks(cache(mask)))
     for name in {*PIPELINE_HOOKS}.difference(wanted.hooks):
         setattr(manager.hook, name, manager.subset_hook_caller(name, manager.get_plugins()))
     # The first versions of Kedro 1 take one name.
@@ -81,16 +81,14 @@ def _request(wanted: Session, pipelines: Any, source: Path) -> None:
 
 
 def _hooks(mask: Callable[[str], None]) -> object:
-    """Return Kedro hooks that show each secret of the project to `mask`, once, and have the run's
-    parameters taken as they are."""
+    """Return Kedro hooks that show the project's secrets to `mask`, and have the run's parameters
+    taken as they are."""
     from kedro.config import MissingConfigException, OmegaConfigLoader
     from kedro.framework.hooks import hook_impl
 
-    once = cache(mask)
-
     def tell(value: Any) -> None:
         if not isinstance(value, bool | None):
-            once(str(value))
+            mask(str(value))
 
     def look(context: Any) -> None:
         with suppress(MissingConfigException, KeyError):
