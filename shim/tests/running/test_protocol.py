@@ -150,7 +150,7 @@ def test_a_secret_is_said_to_nobody_but_the_worker(
     run = command(no_airflow, "run", "20", *(["private"] if private else []))
     said = written(run, session(make_project, **CREDENTIALS))
     assert (SECRET in said) == private
-    assert json.loads(said.split(SEPARATOR)[-1]) == {"ended": "", "traceback": ""}
+    assert json.loads(said.split(SEPARATOR)[-1]) == {"ended": ""}
 
 
 def test_what_is_installed_beside_airflow_stays_there(
@@ -167,7 +167,7 @@ def test_what_is_installed_beside_airflow_stays_there(
 def test_what_was_cut_off_is_shown_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     listener = Listener(lambda secret: None)
-    listener.out(f'{SEPARATOR}{{"ended": "Val{SEPARATOR}{{"ended": "", "traceback": ""}}')
+    listener.take(f'{SEPARATOR}{{"ended": "Val{SEPARATOR}{{"ended": ""}}')
     assert caplog.messages == ['{"ended": "Val'] and listener.ended == ""
 
 
@@ -176,7 +176,7 @@ def test_lines_below_a_loggers_level_stay_away(caplog: pytest.LogCaptureFixture)
     caplog.set_level(logging.ERROR, "shop.nodes")
     caplog.handler.setLevel(logging.NOTSET)
     record = {"name": "shop.nodes", "levelno": logging.WARNING, "msg": "said"}
-    Listener(lambda secret: None).out(SEPARATOR + json.dumps(record))
+    Listener(lambda secret: None).take(SEPARATOR + json.dumps(record))
     assert caplog.messages == []
 
 

@@ -33,9 +33,9 @@ OURS = "KEDRO_ASTRO_UP"
 LARGE = 5 << 20
 """Bytes of a component's log above which a new one is begun; the one before it is kept."""
 
-NEWS, SILENCE = 20.0, 300.0
-"""Seconds of a start after which it is said what it waits for; and seconds without a line in its
-log after which it is given up. The scheduler is silent during the project's first reading."""
+SILENCE = 300.0
+"""Seconds without a line in the logs of what is waited for, after which a start is given up. The
+scheduler is silent during the project's first reading."""
 
 
 @dataclass
@@ -182,7 +182,7 @@ def _start(airflow: Airflow, project: Path, port: int, say: Callable[[str], obje
     Raises:
         StandaloneError: if one of them ends, or those that are waited for write nothing any more.
     """
-    began = news = time.monotonic()
+    began = time.monotonic()
     # What `airflow standalone` starts, but for servers that show logs to all the world.
     commands = {
         "db-migrate": ["airflow", "db", "migrate"],
@@ -206,22 +206,17 @@ def _start(airflow: Airflow, project: Path, port: int, say: Callable[[str], obje
             )
         if name == "db-migrate" and airflow.processes[name].wait() == 0:
             del airflow.processes[name]
-        next(airflow.moments())
-    waiting = [*airflow.processes]
+    waiting = {*airflow.processes}
     for _ in airflow.moments():
-        now = time.monotonic()
-        for name in sorted(airflow.working(project).intersection(waiting)):
+        for name in sorted(waiting & airflow.working(project)):
             waiting.remove(name)
-            say(f"  {name} works after {now - began:.0f} s")
-            news = now
+            say(f"  {name} works after {time.monotonic() - began:.0f} s")
         if not waiting:
             break
-        what = "\n".join(f"  {name}: not yet. {airflow.last_lines(name, 1)}" for name in waiting)
         if time.time() - max(airflow.log(name).stat().st_mtime for name in waiting) > SILENCE:
-            raise StandaloneError(f"Airflow does not start, and writes nothing any more.\n{what}")
-        if now - news > NEWS:
-            say(what)
-            news = now
+            lines = [f"  {name}: not yet. {airflow.last_lines(name, 1)}" for name in waiting]
+            what = "Airflow does not start, and writes nothing any more."
+            raise StandaloneError("\n".join([what, *sorted(lines)]))
     # Built when it is first asked for, which takes two seconds that would be the first task's. To a
     # request without such a header Airflow adds a token that this API logs a traceback of.
     with suppress(StandaloneError):
@@ -264,15 +259,15 @@ def _environment(project: Path, home: Path, port: int) -> dict[str, str]:
 def _end(home: Path) -> int:
     """End all processes of an Airflow with this home, gently, then for good; return how many there
     were. Call it while the lock is held: then they are ours, or nobody's any more."""
-    members = _members(home)
-    count = len(members)
+    members: set[psutil.Process] = set()
     for number in (signal.SIGTERM, signal.SIGKILL):
+        # What they have started stays known when they are gone.
+        members |= _members(home)
         for process in members:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
         psutil.wait_procs(members, timeout=10)
-        members |= _members(home)
-    return count
+    return len(members)
 
 
 def _members(home: Path) -> set[psutil.Process]:

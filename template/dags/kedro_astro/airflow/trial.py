@@ -100,11 +100,9 @@ def trial(names: list[str], room: int, each: float = EACH, whole: float = ALL) -
         bytes. What is not reached in `whole` seconds is left out.
     """
     end = time.monotonic() + whole
-    found = {}
+    found: dict[str, str] = {}
     with suppress(TimeoutError):
-        tried = in_fork(_tried(names, room, each), lambda: max(0, end - time.monotonic()))
-        for name, reason in tried:
-            found[name] = reason
+        found.update(in_fork(_tried(names, room, each), lambda: max(0, end - time.monotonic())))
     return found
 
 

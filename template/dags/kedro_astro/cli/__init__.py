@@ -65,9 +65,9 @@ def up(port: int) -> None:
 
     from kedro_astro.airflow.standalone import running
 
-    click.echo("Starting Airflow, which takes some 20 seconds ...")
-    spinner = Console().status("Ctrl-C stops it")
     home = _project() / CACHE / "airflow"
+    click.echo(f"Starting Airflow, which takes some 20 seconds, with its logs in {home} ...")
+    spinner = Console().status("Ctrl-C stops it")
     try:
         with spinner, running(_project(), home, port, click.echo) as airflow:
             spinner.stop()
@@ -75,7 +75,7 @@ def up(port: int) -> None:
                 click.echo(f"  {airflow.url}/dags/{dag_id}")
             for problem in airflow.import_errors():
                 click.secho(problem, fg="red", err=True)
-            click.echo(f"Airflow is at {airflow.url}, its logs in {airflow.logs}. Ctrl-C stops it.")
+            click.echo(f"Airflow is at {airflow.url}. Ctrl-C stops it.")
             for _ in airflow.moments():
                 pass
     except KeyboardInterrupt:

@@ -6,11 +6,12 @@ anything uses them.
 
 import logging
 import os
-import selectors
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from multiprocessing.connection import wait
 from subprocess import PIPE, Popen
+from typing import IO
 
 from kedro_astro.errors import SessionError, of_status
 from kedro_astro.project import command
@@ -51,13 +52,14 @@ def venv(session: Session, mask: Mask, python: str, on_start: OnStart) -> None:
     listener = Listener(mask)
     run_it = command(python, "run", str(logging.getLogger().getEffectiveLevel()), "private")
     with Popen(run_it, bufsize=0, stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
-        assert process.stdin
+        assert process.stdin and process.stdout and process.stderr
         try:
             on_start(process.terminate)
             # If it has ended before it listens, its output and its status say why.
             with suppress(BrokenPipeError):
                 write(process.stdin.fileno(), f"{session.to_json()}\n".encode())
-            _follow(process, listener)
+            printed = logging.getLogger("task.stderr").error
+            _follow(process, {process.stdout: listener.take, process.stderr: printed})
             status = process.wait()
         finally:
             # It may not have ended: Airflow limits a task's time.
@@ -66,27 +68,22 @@ def venv(session: Session, mask: Mask, python: str, on_start: OnStart) -> None:
         raise SessionError(listener.ended or of_status(status))
 
 
-def _follow(process: Popen[bytes], listener: Listener) -> None:
-    """Take all lines that a process writes, until it ends."""
-    assert process.stdout and process.stderr
-    takes = {process.stdout: listener.out, process.stderr: listener.err}
+def _follow(process: Popen[bytes], takes: Mapping[IO[bytes], Callable[[str], None]]) -> None:
+    """Take all lines that a process writes to its streams, until it ends."""
     rest = dict.fromkeys(takes, b"")
-    with selectors.DefaultSelector() as selector:
-        for stream in takes:
-            os.set_blocking(stream.fileno(), False)
-            selector.register(stream, selectors.EVENT_READ)
-        ended = False
-        while rest and not ended:
-            # Asked first: what it has written before it ended is then there to be read.
-            ended = process.poll() is not None
-            # What it started may keep its output open, so there is a look at it now and then.
-            selector.select(0 if ended else 0.2)
-            # Standard error is read first and taken last: its secrets are said on standard output.
-            more = {stream: stream.read(1 << 20) for stream in reversed(rest)}
-            for stream in [*rest]:
-                *lines, rest[stream] = (rest[stream] + (more[stream] or b"")).split(b"\n")
-                if ended or more[stream] == b"":
-                    selector.unregister(stream)
-                    lines += filter(None, [rest.pop(stream)])
-                for line in lines:
-                    takes[stream](line.decode("utf-8", "replace").rstrip("\r"))
+    for stream in takes:
+        os.set_blocking(stream.fileno(), False)
+    ended = False
+    while not ended:
+        # Asked first: what it has written before it ended is then there to be read.
+        ended = process.poll() is not None
+        # What it started may keep its output open, so there is a look at it now and then.
+        wait([stream.fileno() for stream in rest], 0 if ended else 0.2)
+        # Standard error is read first and taken last: its secrets are said on standard output.
+        more = {stream: stream.read(1 << 20) for stream in reversed(rest)}
+        for stream in [*rest]:
+            *lines, rest[stream] = (rest[stream] + (more[stream] or b"")).split(b"\n")
+            if ended or more[stream] == b"":
+                lines += filter(None, [rest.pop(stream)])
+            for line in lines:
+                takes[stream](line.decode("utf-8", "replace").rstrip("\r"))

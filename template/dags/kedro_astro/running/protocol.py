@@ -6,7 +6,7 @@ are its lines. Three kinds of record:
 
 - `{"name", "levelno", ..., "msg"}`: something was logged; see `LOGGED`.
 - `{"mask"}`: a secret of the project. Only said where nobody else can read it.
-- `{"ended", "traceback"}`: how the session ended: an error, or an empty text if all went well.
+- `{"ended"}`: how the session ended: the error, or an empty text if all went well.
 
 Nothing but the standard library is imported, so that either interpreter can.
 """
@@ -16,14 +16,18 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from logging.handlers import QueueHandler
+from queue import SimpleQueue
+from typing import Any
 
 SEPARATOR = "\x1e"
 
-LOGGED = "name levelno levelname created pathname filename module lineno funcName".split()
-"""What a log record keeps on its way, besides its text: who said it, when and where."""
+LOGGED = "name levelno levelname created pathname filename module lineno funcName msg".split()
+"""What a log record keeps on its way: who said it, when and where, and its text."""
 
 
-class Speaker(logging.Handler):
+class Speaker(QueueHandler):
     """Says records on what is standard output now, whatever the nodes make of that later.
 
     All that is logged or warned of is said from now on, and what is printed goes out line by line.
@@ -33,7 +37,7 @@ class Speaker(logging.Handler):
     """
 
     def __init__(self, level: int) -> None:
-        super().__init__()
+        super().__init__(SimpleQueue())  # There is none, see `enqueue`.
         self._fd = os.dup(1)
         logging.basicConfig(level=level, handlers=[self], force=True)
         logging.captureWarnings(True)
@@ -41,13 +45,10 @@ class Speaker(logging.Handler):
         self.setFormatter(None)
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Say what is logged."""
-        try:
-            self.say(**{name: getattr(record, name) for name in LOGGED}, msg=self.format(record))
-        except Exception:
-            # A message that does not go with its arguments must not fail the node that logs it.
-            self.handleError(record)
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Say what is logged, as the library has prepared it: its arguments and its traceback are
+        in its text, and where they do not go together that does not fail the node."""
+        self.say(**{name: getattr(record, name) for name in LOGGED})
 
     def say(self, **record: object) -> None:
         """Say a record in one piece: threads and forked processes write there, too."""
@@ -55,7 +56,7 @@ class Speaker(logging.Handler):
 
 
 class Listener:
-    """Logs what a process with a `Speaker` writes, as if this one had done all of it.
+    """Logs what a process with a `Speaker` writes to standard output, as if this one had done it.
 
     What is printed has the logger and level that Airflow gives to what its own tasks print.
 
@@ -70,8 +71,8 @@ class Listener:
         self._mask = mask
         self.ended: str | None = None
 
-    def out(self, line: str) -> None:
-        """Take a line of standard output, without its end.
+    def take(self, line: str) -> None:
+        """Take a line, without its end.
 
         Lines end with a newline and nothing else: `str.splitlines` takes a separator for an end.
         """
@@ -80,30 +81,20 @@ class Listener:
         if printed or not records:
             logging.getLogger("task.stdout").info(printed)
         for text in records:
-            self._record(text)
-
-    def err(self, line: str) -> None:
-        """Take a line of standard error, without its end."""
-        logging.getLogger("task.stderr").error(line)
-
-    def _record(self, text: str) -> None:
-        try:
-            record = json.loads(text)
-        except ValueError:
-            record = None
-        match record:
-            case {"mask": str(secret)}:
-                self._mask(secret)
-            case {"ended": str(error), "traceback": str(traceback)}:
-                self.ended = error
-                if error:
-                    logging.getLogger(__name__).error(traceback)
-            case {"name": str(name), "levelno": int(level), "msg": str()}:
-                if (logger := logging.getLogger(name)).isEnabledFor(level):
-                    logger.handle(logging.makeLogRecord(record))
-            case _:
-                # A node's own, or a long record that another process wrote into.
-                logging.getLogger("task.stdout").info(text)
+            record: Any = None
+            with suppress(ValueError):
+                record = json.loads(text)
+            match record:
+                case {"mask": str(secret)}:
+                    self._mask(secret)
+                case {"ended": str(error)}:
+                    self.ended = error
+                case {"name": str(name), "levelno": int(level), "msg": str()}:
+                    if (logger := logging.getLogger(name)).isEnabledFor(level):
+                        logger.handle(logging.makeLogRecord(record))
+                case _:
+                    # A node's own, or a long record that another process wrote into.
+                    logging.getLogger("task.stdout").info(text)
 
 
 def write(fd: int, data: bytes) -> None:

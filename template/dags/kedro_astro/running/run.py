@@ -1,10 +1,10 @@
 """The nodes of one task, run in one Kedro session. Kedro is imported here, Airflow never."""
 
+import logging
 import os
 import re
 import sys
 import threading
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -40,19 +40,16 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
             return {}
 
     project = Path(wanted.project)
-    if not _alone(wanted, pipelines, bootstrap_project(project).source_dir):
-        pipelines.set_requested = lambda pipeline_names: None  # type: ignore[method-assign]
+    _request(wanted, pipelines, bootstrap_project(project).source_dir)
     # `create` would make the version, and ask git for the commit.
     session = KedroSession(wanted.run_id, project_path=project, save_on_close=True)
     said = {"runtime_params": dict(wanted.runtime_params), "env": kedro_env(project)}
     session._store.update(said | {"project_path": project, "session_id": wanted.run_id})
     # Kedro has no public way to the hooks of a session.
     manager = session._hook_manager
-    manager.register(_hooks(mask))
-    for name in PIPELINE_HOOKS:
-        if name not in wanted.hooks:
-            nobody = manager.subset_hook_caller(name, manager.get_plugins())
-            setattr(manager.hook, name, nobody)
+    manager.register(_hooks(cache(mask)))
+    for name in {*PIPELINE_HOOKS}.difference(wanted.hooks):
+        setattr(manager.hook, name, manager.subset_hook_caller(name, manager.get_plugins()))
     # The first versions of Kedro 1 take one name.
     several = "pipeline_names" in signature(session.run).parameters
     named = {"pipeline_names": [wanted.pipeline]} if several else {"pipeline_name": wanted.pipeline}
@@ -65,35 +62,33 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
         )
 
 
-def _alone(wanted: Session, pipelines: Any, source: Path) -> bool:
-    """Whether Kedro finds the nodes as `kedro run --pipeline` looks for them: it then imports the
-    folder that is called like the pipeline and no other. Before 1.5 it imports all.
+def _request(wanted: Session, pipelines: Any, source: Path) -> None:
+    """Have Kedro look for the nodes as `kedro run --pipeline` does: it then imports the folder that
+    is called like the pipeline and no other. Before 1.5 it imports all.
 
-    If not, as for a pipeline that is no folder, it has forgotten what it imported.
+    If it does not find them, as for a pipeline that is no folder, it imports all of it anew.
     """
     request = getattr(pipelines, "set_requested", lambda pipeline_names: None)
     request([wanted.pipeline])
     with suppress(Exception, SystemExit), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="kedro.framework.project")
         if {node.name for node in pipelines[wanted.pipeline].nodes}.issuperset(wanted.nodes):
-            return True
+            return
     for name in own_modules(source):
         del sys.modules[name]
     request(None)
-    return False
+    pipelines.set_requested = lambda pipeline_names: None  # The session would ask once more.
 
 
 def _hooks(mask: Callable[[str], None]) -> object:
-    """Return Kedro hooks that show each secret of the project to `mask`, once, and have the run's
-    parameters taken as they are."""
+    """Return Kedro hooks that show the project's secrets to `mask`, and have the run's parameters
+    taken as they are."""
     from kedro.config import MissingConfigException, OmegaConfigLoader
     from kedro.framework.hooks import hook_impl
 
-    once = cache(mask)
-
     def tell(value: Any) -> None:
         if not isinstance(value, bool | None):
-            once(str(value))
+            mask(str(value))
 
     def look(context: Any) -> None:
         with suppress(MissingConfigException, KeyError):
@@ -164,7 +159,10 @@ def main(level: str, output: str = "") -> None:
     try:
         run(session, lambda found: speaker.say(mask=found) if output == "private" else None)
     except BaseException as error:
-        what = f"{type(error).__name__}: {error}"
-        speaker.say(ended=what, traceback=traceback.format_exc().strip())
+        # Not by a logger: the nodes may have changed what becomes of it.
+        said = "The nodes of this task have failed:"
+        record = logging.LogRecord(__name__, logging.ERROR, __file__, 0, said, (), sys.exc_info())
+        speaker.emit(record)
+        speaker.say(ended=f"{type(error).__name__}: {error}")
         raise SystemExit(1) from None
-    speaker.say(ended="", traceback="")
+    speaker.say(ended="")
