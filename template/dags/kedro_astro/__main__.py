@@ -9,6 +9,7 @@ from pathlib import Path
 
 SHIM = Path(__file__).resolve().parent
 CHECKSUMS = SHIM / "CHECKSUMS"
+"""The file that says how the package left the template, as `sha256sum` writes it."""
 
 REPAIR = "uvx copier recopy --defaults --overwrite --vcs-ref=:current: "
 """The command that writes the package again, in the version that the project has."""

@@ -149,9 +149,7 @@ def compile(manifest: Path) -> None:
     made = refresh.compile(_project(), manifest.absolute())
     structure = made.structure()
     if made.problems:
-        lost = [name for name in structure.sources if not os.path.exists(_project() / name)]
-        hints = [f"  There is no {name}. Does .dockerignore leave it out?" for name in lost]
-        raise BrokenProjectError([*made.problems, *hints], kept=None)
+        raise BrokenProjectError(made.problems, kept=None)
     click.echo(f"{manifest}: {_count(structure.pipelines, 'pipeline')} of {structure.project_name}")
 
 
