@@ -62,6 +62,7 @@ def test_what_is_managed(made: Path) -> None:
     theirs = {name for name in tree(made) if not name.startswith((*SEEDS, "dags/kedro_astro/"))}
     # Only a new project has these of the template.
     theirs -= {".gitignore", "pyproject.toml", ".pre-commit-config.yaml", "renovate.json"}
+    theirs -= {".gitattributes", ".python-version"}
     assert {name for name in theirs if not name.startswith(".github")} <= known
 
 

@@ -144,29 +144,6 @@ def test_check_names_credentials_that_tasks_would_not_find(
     assert "conf/airflow/credentials.yml" in said and "hunter2" not in said
 
 
-def test_check_names_a_folder_whose_edits_would_not_be_live(
-    make_project: MakeProject, kedro_astro
-) -> None:
-    """The template mounts src/ and conf/; an existing project may call them otherwise."""
-    override = "services: {scheduler: {volumes: ['./code:/x/code', './conf:/x/conf']}}\n"
-    project = make_project({"data/raw.json": "1", "docker-compose.override.yml": override})
-    said = kedro_astro(project, "check").output
-    assert "warning: docker-compose.override.yml does not mount src/" in said
-    assert "- ./src:/usr/local/airflow/src:ro,z\n2 pipelines, 1 finding\n" in said
-
-
-def test_check_names_acl_where_its_command_would_be_missing(
-    make_project: MakeProject, kedro_astro
-) -> None:
-    """The template's override shares data/ by setfacl; packages.txt may be older than that."""
-    override = "services: {db-migration: {command: [setfacl, ./src:, ./conf:]}}"
-    files = {"data/raw.json": "1", "docker-compose.override.yml": override}
-    said = kedro_astro(make_project({**files, "packages.txt": "# acl\ncurl\n"}), "check").output
-    assert "warning: packages.txt does not name acl" in said
-    project = make_project({**files, "packages.txt": "curl\nacl\n"})
-    assert "0 findings" in kedro_astro(project, "check").output
-
-
 def test_check_names_a_pool_that_nobody_makes(make_project: MakeProject, kedro_astro) -> None:
     files = {
         "data/raw.json": "1",

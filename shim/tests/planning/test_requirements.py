@@ -81,13 +81,12 @@ def test_libraries_that_come_otherwise(requirements: str, dockerfile: str) -> No
     "pyproject",
     [
         '[tool.poetry.dependencies]\npython = "^3.10"\nkedro = "^1.0"\npandas = {version = "*"}\n',
-        '[tool.setuptools.dynamic]\ndependencies = {file = ["other.in"]}\n',
-        '[tool.setuptools.dynamic]\ndependencies = {file = "other.in"}\n',
+        '[project]\ndependencies = ["kedro", "pandas", "x; extra == \'y\'"]\n',
     ],
 )
 def test_other_ways_to_want_libraries(pyproject: str) -> None:
     files = {"pyproject.toml": pyproject, "requirements.txt": "kedro\n", "Dockerfile": DOCKERFILE}
-    assert lacking({**files, "other.in": "# x\npandas\nkedro\n"}, "requirements.txt") == ["pandas"]
+    assert lacking(files, "requirements.txt") == ["pandas"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 SHIM = Path(__file__).resolve().parent
 CHECKSUMS = SHIM / "CHECKSUMS"
+"""The file that says how the package left the template, as `sha256sum` writes it."""
 
 REPAIR = "uvx copier recopy --defaults --overwrite --vcs-ref=:current: "
 """The command that writes the package again, in the version that the project has."""
@@ -24,10 +25,12 @@ INNER = {
 """Commands of ours alone, which something waits for: nothing of `cli` is imported for them."""
 
 
-def content(file: Path) -> "bytes | None":
-    """Return the bytes of a file; None if it is no file, cannot be read, or is over a megabyte."""
+def content(file: Path) -> "str | None":
+    """Return the text of a file, with a sign for what is no UTF-8; None if it is no file, cannot be
+    read, or is over a megabyte. Git may write other line ends on other systems: all are one."""
     try:
-        return file.read_bytes() if file.is_file() and file.stat().st_size < 1e6 else None
+        readable = file.is_file() and file.stat().st_size < 1e6
+        return file.read_text(encoding="utf-8", errors="replace") if readable else None
     except OSError:
         return None
 
@@ -40,16 +43,14 @@ def checksums() -> str:
     for file in sorted(SHIM.rglob("*")):
         text = content(file)
         if text is not None and file.suffix != ".pyc" and file != CHECKSUMS:
-            # Git may write other line ends on other systems: they are no change.
-            hashed = sha256(text.replace(b"\r\n", b"\n")).hexdigest()
+            hashed = sha256(text.encode()).hexdigest()
             found += f"{hashed}  {file.relative_to(SHIM).as_posix()}\n"
     return found
 
 
 def damage() -> str:
     """Return which of the package's files are changed, missing or added, and what to do."""
-    written = (content(CHECKSUMS) or b"").decode(errors="replace")
-    differing = {*written.splitlines()} ^ {*checksums().splitlines()}
+    differing = {*(content(CHECKSUMS) or "").splitlines()} ^ {*checksums().splitlines()}
     if not (names := sorted({line.partition("  ")[2] for line in differing})):
         return ""
     what = f"kedro_astro is not as the template wrote it ({', '.join(names)}), and an update mixes"

@@ -21,7 +21,8 @@ class BrokenProjectError(KedroAstroError):
     """
 
     def __init__(self, problems: Sequence[str], kept: int | None) -> None:
-        next_ = "Mend it and build again; `kedro astro check` shows it without a build."
+        next_ = "Mend it and build again; `kedro astro check` shows it without a build. If it is a"
+        next_ += " file that the build lacks: does .dockerignore leave it out?"
         if kept is not None:
             stay = f"Its {kept} DAGs that could be read, now or before, stay."
             traces = "`kedro registry list` has the traceback of what is not imported."

@@ -12,9 +12,6 @@ SHIM = Path(__file__).resolve().parent
 IN_DAGS = SHIM.parent.name == "dags"
 """Whether it lies in a project's `dags/`; if not, it is installed."""
 
-CHECKSUMS = "CHECKSUMS"
-"""The file in it that says how it left the template, as `sha256sum` writes it."""
-
 CACHE = ".kedro-astro"
 """The folder in a project for what kedro-astro may lose."""
 

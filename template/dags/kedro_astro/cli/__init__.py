@@ -105,12 +105,12 @@ def list_(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def check(target: str | None, as_json: bool) -> None:
     """Look for what would go wrong; the exit status is 1 if anything would."""
-    from airflow import __version__
+    from airflow import __version__ as airflow
 
     from kedro_astro.cli.integrity import wrong_files
     from kedro_astro.planning.adoption import LOOKED_AT
     from kedro_astro.planning.check import Finding, findings
-    from kedro_astro.planning.plan import chosen, plan_all
+    from kedro_astro.planning.plan import chosen
 
     project = _project()
     manifest = read(project)
@@ -120,14 +120,9 @@ def check(target: str | None, as_json: bool) -> None:
         for pattern in LOOKED_AT
         for file in sorted(project.glob(pattern))
     }
-    files = {name: (text or b"").decode(errors="replace") for name, text in texts.items()}
-    unread = [f"{name} is no file that can be read." for name in texts if texts[name] is None]
-    problems, plans = [*manifest.problems, *unread], plan_all(structure)
-
-    def exists(path: str) -> bool:
-        return os.path.exists(project / path)
-
-    found = findings(structure, plans, problems, exists, target, files, __version__)
+    found = findings(
+        structure, manifest.problems, texts, lambda p: os.path.exists(project / p), target, airflow
+    )
     found += (Finding(level, "", what) for level, what in wrong_files(project))
     if as_json:
         click.echo(json.dumps([finding._asdict() for finding in found], indent=2))
@@ -154,9 +149,7 @@ def compile(manifest: Path) -> None:
     made = refresh.compile(_project(), manifest.absolute())
     structure = made.structure()
     if made.problems:
-        lost = [name for name in structure.sources if not os.path.exists(_project() / name)]
-        hints = [f"  There is no {name}. Does .dockerignore leave it out?" for name in lost]
-        raise BrokenProjectError([*made.problems, *hints], kept=None)
+        raise BrokenProjectError(made.problems, kept=None)
     click.echo(f"{manifest}: {_count(structure.pipelines, 'pipeline')} of {structure.project_name}")
 
 
@@ -170,9 +163,9 @@ def _become_airflows(project: Path) -> NoReturn:
         # As Kedro's plugin the command's own words come behind `astro`.
         words = sys.argv[1 + ("astro" in sys.argv and sys.argv.index("astro")) :]
         os.execve(python, command(str(python), *words), {**os.environ, PYTHON: sys.executable})
-    dockerfile = (content(project / "Dockerfile") or b"").decode(errors="replace")
+    dockerfile = content(project / "Dockerfile") or ""
     airflow = f"'apache-airflow~={airflow_of(dockerfile) or airflow_of(FROM)}.0'"
-    grouped = b"\nairflow = [" in (content(project / "pyproject.toml") or b"")
+    grouped = "\nairflow = [" in (content(project / "pyproject.toml") or "")
     how = f"Install it: `{'uv sync --group airflow' if grouped else f'uv pip install {airflow}'}`."
     if (project / OWN_REQUIREMENTS).exists():
         how = "Make the virtual environment for it:\nuv venv .venv-airflow\nuv pip install"

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from kedro_astro.errors import KedroAstroError
@@ -32,9 +32,8 @@ def as_data(structure: Structure) -> list[dict[str, Any]]:
 def print_tables(dags: Sequence[Mapping[str, Any]]) -> None:
     """Print the same as tables: one for each pipeline, a row for each task."""
     for dag in dags:
-        table = Table(expand=True)
-        for title in ("Task", "Nodes", "After"):
-            table.add_column(title, overflow="fold", ratio=1)
+        columns = [Column(title, overflow="fold", ratio=1) for title in ("Task", "Nodes", "After")]
+        table = Table(*columns, expand=True)
         for task in dag["tasks"]:
             merged = " (merged: groups would have waited for each other)" if task["merged"] else ""
             table.add_row(

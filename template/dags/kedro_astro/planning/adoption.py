@@ -18,13 +18,19 @@ ENV KEDRO_ASTRO_PYTHON=/opt/kedro/bin/python"""
 
 FROM = "FROM astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12"
 
+NAMED = {
+    "kedro": "Add kedro and the libraries of your pipelines.",
+    "kedro-astro": "Add the line that `pip freeze` prints for it here.",
+}
+"""What to do where a file of requirements does not name what an image needs."""
+
 Files = Mapping[str, str]
 """Texts of those files of `LOOKED_AT` that there are, by path; empty if unreadable."""
 
 LOOKED_AT = """
 .astro/config.yaml .dockerignore .gitignore airflow_settings.yaml conf/**/credentials*.y*ml
-dags/*.py dags/kedro_astro/__init__.py docker-compose.override.yml Dockerfile packages.txt
-pyproject.toml requirements*.txt requirements*/*.txt
+dags/*.py dags/kedro_astro/__init__.py Dockerfile packages.txt pyproject.toml requirements*.txt
+requirements*/*.txt
 """.split()
 """Files, as patterns, whose texts `check.findings` takes."""
 
@@ -47,12 +53,9 @@ def left_to_merge(files: Files, airflow: str, deployed: bool) -> Iterator[tuple[
         yield "error", f"{what}\nconf/local/**\n!conf/local/.gitkeep\nconf/**/*credentials*"
     if (name := "airflow_settings.yaml") in files and name not in files.get(".gitignore", name):
         yield "error", f".gitignore lets {name} and its passwords into git. Add:\n{name}"
-    shares = "setfacl" in files.get("docker-compose.override.yml", "")
-    if shares and "acl" not in named(files, "packages.txt"):
-        what = "packages.txt does not name acl, so on Linux `astro dev start` lets everybody on"
-        yield "warning", f"{what} your machine write into data/. Add the line:\nacl"
-    if not IN_DAGS:
-        yield from _of_the_package(files)
+    if not IN_DAGS and "dags/kedro_astro/__init__.py" in files:
+        what = "kedro_astro is installed, and Airflow takes it rather than dags/kedro_astro."
+        yield "error", f"{what} Uninstall kedro-astro, or delete the folder."
     for path, text in files.items():
         if path.startswith("dags/") and re.search(r"\bKedroSession\b", text):
             what = f"{path} runs Kedro by itself, as what kedro-airflow generates does."
@@ -67,15 +70,13 @@ def libraries_file(files: Files) -> str:
 def airflow_of(dockerfile: str) -> str | None:
     """Return the Airflow of a Dockerfile's Runtime, such as `3.3`; empty if that cannot be seen,
     None if it starts from another image."""
-    found = None
-    for image in re.findall(r"(?mi)^\s*FROM\s+(?:--\S+\s+)*(\S+)", dockerfile):
-        if runtime := re.search(
-            r"(?:^|/)((?:astro-)?runtime|ap-airflow)(?::(\d{1,3}\.\d{1,3}))?", image
-        ):
-            kind, found = runtime.groups("")
-            if kind == "astro-runtime" and found:  # 13.0 has Airflow 2.11, 12.0 has 2.10
-                found = f"2.{max(0, int(found.partition('.')[0]) - 2)}"
-    return found
+    image = r"(?:\S*/)?(astro-)?(?:runtime|ap-airflow)(?::(\d{1,3})(\.\d{1,3}))?"
+    found = re.findall(rf"(?mi)^\s*FROM\s+(?:--\S+\s+)*{image}", dockerfile)
+    if not found:
+        return None
+    old, major, minor = found[-1]
+    # astro-runtime 13.0 has Airflow 2.11, 12.0 has 2.10.
+    return f"2.{max(0, int(major) - 2)}" if old and major else major + minor
 
 
 def _in_the_image(files: Files, airflow: str, deployed: bool) -> Iterator[tuple[str, str]]:
@@ -99,23 +100,14 @@ def _in_the_image(files: Files, airflow: str, deployed: bool) -> Iterator[tuple[
     if own and "KEDRO_ASTRO_PYTHON" not in dockerfile:
         what = f"the Dockerfile does not install {libraries}, so the image would have no Kedro."
         yield "error", f"{what} As root, add these lines:\n{OWN_PYTHON}"
-    if libraries not in files or not {"kedro", UNKNOWN} & named(files, libraries):
-        what = f"{libraries} does not name kedro, so the image would not have it."
-        yield "error", f"{what} Add kedro and the libraries of your pipelines."
+    shim = () if IN_DAGS else dict.fromkeys((libraries, "requirements.txt"), "kedro-astro").items()
+    for name, library in ((libraries, "kedro"), *shim):
+        if name not in files or not {library, UNKNOWN} & named(files, name):
+            what = f"{name} does not name {library}, so the image would not have it."
+            yield "error", f"{what} {NAMED[library]}"
     if missing := lacking(files, libraries):
         what = f"pyproject.toml names libraries that {libraries} lacks, and so would the image."
         yield "error", "\n".join([f"{what} Add to it:", *missing])
     if own and "kedro" in named(files, "requirements.txt"):
         what = "requirements.txt names kedro and would install it beside Airflow."
         yield "error", f"{what} Move it and the libraries of your pipelines to {libraries}."
-
-
-def _of_the_package(files: Files) -> Iterator[tuple[str, str]]:
-    if "dags/kedro_astro/__init__.py" in files:
-        what = "kedro_astro is installed, and Airflow takes it rather than dags/kedro_astro."
-        yield "error", f"{what} Uninstall kedro-astro, or delete the folder."
-        return
-    for name in dict.fromkeys((libraries_file(files), "requirements.txt")):
-        if name in files and not {"kedro-astro", UNKNOWN} & named(files, name):
-            what = f"{name} does not name kedro-astro, so the image would not have it."
-            yield "error", f"{what} Add the line that `pip freeze` prints for it here."

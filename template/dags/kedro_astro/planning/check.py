@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from kedro_astro.planning import deployment
-from kedro_astro.planning.adoption import Files, left_to_merge, libraries_file
+from kedro_astro.planning.adoption import Files, left_to_merge
 from kedro_astro.planning.deployment import Exists, how_to_provide
 from kedro_astro.planning.ids import airflow_id
-from kedro_astro.planning.plan import Plan, Plans, shared_by_runs
+from kedro_astro.planning.plan import Plan, plan_all, shared_by_runs
 from kedro_astro.structure import Structure, leaves, untranscoded
 
-OVERRIDE = "docker-compose.override.yml"
 SETTINGS = "airflow_settings.yaml"
 
 
@@ -36,28 +35,29 @@ Found = Iterator[tuple[str, str, str]]
 
 def findings(
     structure: Structure,
-    plans: Plans,
     problems: Iterable[str],
+    texts: Mapping[str, str | None],
     exists: Exists,
     target: str | None,
-    files: Files,
     airflow: str,
 ) -> list[Finding]:
     """Return what is wrong with a project, errors first.
 
     Args:
         structure: the project.
-        plans: the tasks of each pipeline, or why it has none.
         problems: what could not be read or cannot be a DAG.
+        texts: of the files of `adoption.LOOKED_AT`; None for what cannot be read.
         exists: asks the project whether there is something at a path.
         target: one of `project.TARGETS` to also look for what it would lack.
-        files: those of `adoption.LOOKED_AT`.
         airflow: the version that is installed.
     """
-    planned = {name: plan for name, plan in plans.items() if isinstance(plan, Plan)}
+    planned = {name: plan for name, plan in plan_all(structure).items() if isinstance(plan, Plan)}
+    files = {name: text or "" for name, text in texts.items()}
     wrong = [problem.strip() for problem in problems]
-    if (libraries := libraries_file(files)) in files:
-        wrong += deployment.no_library(structure.datasets, libraries, files[libraries])
+    wrong += [f"{name} is no file that can be read." for name in texts if texts[name] is None]
+    wrong += deployment.no_library(structure.datasets, files)
+    if "Dockerfile" in files:
+        wrong += deployment.left_out(structure, files)
     if target:
         tasks = [task for plan in planned.values() for task in plan.tasks]
         # Of the other targets nobody knows yet what their workers bring along.
@@ -65,16 +65,11 @@ def findings(
         wrong += deployment.not_shared(structure, tasks, exists, ignored)
     if target == "astro":
         wrong += deployment.not_deployed(structure, files, exists)
-    if "Dockerfile" in files:
-        wrong += deployment.left_out(structure, files)
     found = {
         *(("error", "", what) for what in wrong),
         *((level, "", what) for level, what in left_to_merge(files, airflow, target == "astro")),
         *_not_there(structure, exists),
-        *_not_made(structure),
-        *_no_fields(structure),
-        *_no_credentials(structure, target),
-        *_not_live(structure, files),
+        *_of_one_cause(structure, target),
         *_surprises(structure, planned),
         *(() if target else _no_pool(planned, files)),
     }
@@ -103,10 +98,19 @@ def _not_there(structure: Structure, exists: Exists) -> Found:
                 yield "warning", "", f"{what} {remedy}"
 
 
-def _not_made(structure: Structure) -> Found:
-    for why, names in _by_value({n: d.problem for n, d in structure.datasets.items()}):
+def _of_one_cause(structure: Structure, target: str | None) -> Found:
+    """What is wrong with several names for one reason: one finding for all of them."""
+    env = f"conf/{structure.env or 'local'}"
+    remedy = how_to_provide(structure.env) if target else f"Put them into {env}/credentials.yml."
+    level = "error" if target else "warning"
+    for why, names in _by_value({name: each.problem for name, each in structure.datasets.items()}):
         what = f"Kedro cannot make {names}, in a file catalog*.yml below {structure.sources[1]}"
         yield "error", "", f"{what}: {why}"
+    for why, names in _by_value(structure.left_out):
+        yield "warning", "", f"no trigger form shows {names}: {why}. Nodes still get it."
+    for key, names in _by_value(structure.no_credentials):
+        what = f"the credentials {key} of {names} are neither in conf/base nor in {env}."
+        yield level, "", f"{what} {remedy}"
 
 
 def _by_value(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -115,35 +119,12 @@ def _by_value(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield value, ", ".join(name for name, other in values.items() if other == value)
 
 
-def _no_fields(structure: Structure) -> Found:
-    for reason, names in _by_value(structure.left_out):
-        yield "warning", "", f"no trigger form shows {names}: {reason}. Nodes still get it."
-
-
-def _no_credentials(structure: Structure, target: str | None) -> Found:
-    folder = f"conf/{structure.env or 'local'}"
-    remedy = how_to_provide(structure.env) if target else f"Put them into {folder}/credentials.yml."
-    for key, names in _by_value(structure.no_credentials):
-        what = f"the credentials {key} of {names} are neither in conf/base nor in {folder}."
-        yield "error" if target else "warning", "", f"{what} {remedy}"
-
-
-def _not_live(structure: Structure, files: Files) -> Found:
-    """Sources that `docker-compose.override.yml` would have to mount under another name."""
-    for folder in structure.sources[:2]:
-        if f"./{folder}:" not in files.get(OVERRIDE, f"./{folder}:"):
-            what = f"{OVERRIDE} does not mount {folder}/, so an edit there counts after a restart."
-            remedy = "Delete from its `volumes` the folders that you do not have, and add the line:"
-            yield "warning", "", f"{what} {remedy}\n- ./{folder}:/usr/local/airflow/{folder}:ro,z"
-
-
 def _no_pool(plans: Mapping[str, Plan], files: Files) -> Found:
     """Pools that tasks wait for and that nobody makes. Of a deployment's nobody knows here."""
-    said = re.sub(r"(?m)(?:^|\s)#.*", "", files.get(SETTINGS, "") + "\n")
     for pipeline, plan in plans.items():
         for pool in sorted({str(of.get("pool", "default_pool")) for of in plan.arguments.values()}):
-            name = rf"\bpool_name['\"]?\s*:\s*['\"]?{re.escape(pool)}['\"]?\s*[,}}\n]"
-            if pool != "default_pool" and not re.search(name, said):
+            made = rf"(?m)^[^#\n]*\bpool_name\W+{re.escape(pool)}(?![\w.-])"
+            if pool != "default_pool" and not re.search(made, files.get(SETTINGS, "")):
                 what = f"its tasks wait for ever if Airflow has no pool {pool}. Make it in the UI,"
                 line = f"- {{pool_name: {json.dumps(pool)}, pool_slot: 1, pool_description: ''}}"
                 yield "warning", pipeline, f"{what} or below `pools` in {SETTINGS}:\n{line}"

@@ -5,8 +5,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
-from kedro_astro.planning.adoption import FROM, Files
+from kedro_astro.planning.adoption import FROM, Files, libraries_file
 from kedro_astro.planning.grouping import Task
+from kedro_astro.planning.requirements import UNKNOWN, named
 from kedro_astro.project import IN_DAGS
 from kedro_astro.structure import Dataset, Structure, untranscoded
 
@@ -69,22 +70,23 @@ def not_shared(
         yield f"{what} {root} in {file}, or give it such a path in the catalog."
 
 
-def no_library(datasets: Mapping[str, Dataset], file: str, requirements: str) -> Iterator[str]:
-    """Yield which libraries for object stores a file of requirements lacks.
+def no_library(datasets: Mapping[str, Dataset], files: Files) -> Iterator[str]:
+    """Yield which libraries for object stores the image would lack.
 
     Args:
         datasets: of the project.
-        file, requirements: its name and its text.
+        files: those of `adoption.LOOKED_AT`.
     """
     from fsspec.registry import known_implementations  # Airflow brings it
 
+    file = libraries_file(files)
+    there = {"fsspec", *named(files, file)}
     lacking: dict[str, list[str]] = {}
     for name, dataset in datasets.items():
         scheme = (dataset.location or "").partition("://")[0].rpartition("::")[2]
         known = known_implementations.get(scheme.replace("abfss", "abfs"), {"class": "fsspec"})
-        library = known["class"].partition(".")[0]
-        named = re.search(rf"(?mi)^[^#\n]*\b{library.replace('_', '[_-]')}\b", requirements)
-        if library != "fsspec" and not named and not dataset.type.startswith(THEIR_OWN_READERS):
+        library = known["class"].partition(".")[0].replace("_", "-")
+        if not {library, UNKNOWN} & there and not dataset.type.startswith(THEIR_OWN_READERS):
             lacking.setdefault(library, []).append(name)
     for library, names in lacking.items():
         place = datasets[names[0]].location
@@ -105,8 +107,7 @@ def not_deployed(structure: Structure, files: Files, exists: Exists) -> Iterator
         if name not in files:
             yield f"there is no {name}, which `astro deploy` needs. {remedy}"
     ignored = files.get(".dockerignore", "")
-    let_in = [name for name in SECRET if in_image(name, ignored)]
-    if let_in:
+    if let_in := [name for name in SECRET if in_image(name, ignored)]:
         lines = "\n".join(SECRET[name] for name in let_in)
         what = f".dockerignore would let {' and '.join(let_in)} into the image."
         yield f"{what} Add to its beginning:\n{lines}"

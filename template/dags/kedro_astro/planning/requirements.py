@@ -4,6 +4,7 @@ import posixpath
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 
 UNKNOWN = "?"
@@ -12,11 +13,15 @@ UNKNOWN = "?"
 BY_HAND = {"ipykernel", "ipython", "jupyter", "jupyterlab", "kedro-viz", "notebook", "python"}
 """What an image does not need; `kedro new` writes some of it into `pyproject.toml`."""
 
-INCLUDED = r"(?m)(?:^\s*|install\b[^&;\n]*\s)(?:-r|--requirement)[\s=]*(\S+)"
-PROJECT = (
-    r"(?m)^\s*(?:-e|--editable)?[\s=]*(?:\.|file:)\S*\s*$|\b(?:uv|poetry|pdm) (?:sync|install)\b"
-)
-BUILT = r"\binstall\b[^&;\n]*?\s(?:\.\S*|\S+\.whl)(?!\S)"
+IMAGE = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
+"""What an image says to a requirement that asks for its system."""
+
+AT = r"(?m)(?:^\s*|\binstall\b[^&;\n]*\s)"
+"""What is before an argument, in a file of requirements and in a command."""
+
+INCLUDED = AT + r"(?:-r|--requirement)[\s=]*(\S+)"
+BUILT = AT + r"(?:(?:-e|--editable)[\s=]*)?(?:\.\S*|file:\S*|\S+\.whl)(?!\S)"
+SYNCED = r"\b(?:uv|poetry|pdm) (?:sync|install)\b"
 
 
 def named(files: Mapping[str, str], name: str) -> set[str]:
@@ -39,41 +44,32 @@ def named(files: Mapping[str, str], name: str) -> set[str]:
         near = posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
         others = {other: files[other] for other in files if other != name}
         found |= named(others, near if near in files else posixpath.basename(path))
-    return found | {UNKNOWN} if re.search(f"{PROJECT}|{BUILT}", text) else found
+    return found | {UNKNOWN} if re.search(f"{BUILT}|{SYNCED}", text) else found
 
 
 def lacking(files: Mapping[str, str], name: str) -> list[str]:
     """Return the lines that a file of requirements lacks of what `pyproject.toml` wants.
 
-    Libraries of extras and groups, or for other systems, are wanted by no image.
+    Libraries of extras and groups, or for other systems, are wanted by no image. A pyproject of
+    another shape wants nothing: Kedro and pip say that.
 
     Args:
         files: texts by path in the project.
         name: of the file of requirements.
     """
+    from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
     there = named(files, name) | named(files, "Dockerfile") | BY_HAND
-    found = []
-    for line in () if UNKNOWN in there else _wanted(files):
-        library = re.match(r"\s*([A-Za-z0-9][\w.-]*)(?!.*;.*(?:win32|[Ww]indows|[Dd]arwin))", line)
-        if library and canonicalize_name(library[1]) not in there:
-            # An address may hold a token.
-            found.append(re.sub(r"@.*", "@ <its address>", line))
-    return found
-
-
-def _wanted(files: Mapping[str, str]) -> list[str]:
-    """Return what `pyproject.toml` wants, as Python, setuptools or Poetry write it; nothing if it
-    is no TOML or has another shape, which Kedro and pip say."""
-    try:
+    found: list[str] = []
+    with suppress(ImportError, ValueError, RecursionError, AttributeError, TypeError):
         toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")  # of Kedro
-        pyproject = toml.loads(files.get("pyproject.toml", ""))
-        tool = pyproject.get("tool", {})
-        elsewhere = tool.get("setuptools", {}).get("dynamic", {}).get("dependencies", {})
-        read = [files.get(name, "") for name in re.findall(r"[\w./-]+", str(elsewhere.get("file")))]
-        poetry = tool.get("poetry", {}).get("dependencies", {})
-        wanted = [*pyproject.get("project", {}).get("dependencies", ()), *poetry]
-        return [*map(str, wanted), *"\n".join(read).splitlines()]
-    except (ImportError, ValueError, RecursionError, AttributeError, TypeError):
-        return []
+        said = toml.loads(files.get("pyproject.toml", ""))
+        poetry = said.get("tool", {}).get("poetry", {}).get("dependencies", {})
+        for line in [*said.get("project", {}).get("dependencies", ()), *poetry]:
+            wanted = Requirement(line)
+            needed = not wanted.marker or wanted.marker.evaluate(IMAGE)
+            if needed and not {canonicalize_name(wanted.name), UNKNOWN} & there:
+                # An address may hold a token.
+                found.append(f"{wanted.name} @ <its address>" if wanted.url else line)
+    return found
