@@ -224,9 +224,7 @@ class TestCheck:
             file.write("# mine\n")
         monkeypatch.setenv("PYTHONPATH", str(changed))
         said = check(project)
-        assert (
-            "the installed kedro_astro is not as the template wrote it (planning/plan.py)" in said
-        )
+        assert "kedro_astro is not as the template wrote it (planning/plan.py)" in said
         assert "uv sync --reinstall-package kedro-astro" in said
 
     def test_outside_of_a_project(self, installed: Path, tmp_path: Path) -> None:
