@@ -207,16 +207,6 @@ def test_giving_up_an_update(project: Path, template: Releases) -> None:
     assert tree(mono) == before
 
 
-def test_a_file_that_git_ignores_is_found_by_the_command_of_the_docs(project: Path) -> None:
-    """A template sees nothing of git, so an update would write over what is in it."""
-    (project / ".gitignore").open("a").write(".astro/\n")
-    succeed([*GIT, "rm", "--quiet", "-r", "--cached", ".astro"], project)
-    commit(project, "ignored")
-    command = "git ls-files --others --ignored --exclude-standard -- . ':!data' ':!.venv'"
-    assert f"$ {command}\n" in UPGRADE
-    assert ".astro/config.yaml\n" in succeed(["sh", "-c", command], project)
-
-
 def test_line_ends_of_windows(
     project: Path, template: Releases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

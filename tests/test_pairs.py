@@ -48,6 +48,7 @@ def test_every_combination_renders(tmp_path: Path, start: str, place: str, root:
         assert (project / "dags/kedro_astro/CHECKSUMS").is_file()
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize(("start", "runtime", "place", "root", "targets"), ROWS)
 def test_a_project_of_any_answers_works(
     tmp_path: Path, start: str, runtime: str, place: str, root: str, targets: tuple[str, ...]
