@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kedro_astro.airflow.manifest import read
 from kedro_astro.structure import Dataset, Node
-from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, MakeProject, load
+from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, MakeProject, load, write
 
 
 def test_pipelines_nodes_and_datasets(make_project: MakeProject) -> None:
@@ -243,3 +243,9 @@ def test_pipelines_made_of_others(make_project: MakeProject) -> None:
     assert nodes["both"] == ["north.first", "south.first", "north.second", "south.second"]
     assert sorted(nodes["__default__"]) == sorted([*nodes["both"], "first", "second"])
     assert structure.datasets["south.total"].location == "data/south.json"
+
+
+def test_a_place_in_a_folder_with_quotes_in_its_name(tmp_path: Path) -> None:
+    files = {"src/shop/pipelines/sales/__init__.py": "x = (\n"}
+    (problem,) = load(write(tmp_path / 'Zoë\'s "shop"', files)).problems
+    assert "in src/shop/pipelines/sales/__init__.py:1" in problem

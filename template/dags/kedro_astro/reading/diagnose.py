@@ -61,7 +61,7 @@ def describe_skipped(warning: str, project: Path) -> str:
 def _innermost(trace: str, project: Path) -> str:
     """Return the line that says `file:line` of the innermost place in a traceback, or of the error
     of syntax that it ends with, that is the user's own."""
-    for filename, line in reversed(re.findall(r'  File "([^"]+)", line (\d+)', trace)):
+    for filename, line in reversed(re.findall(r'  File "(.+)", line (\d+)', trace)):
         path = Path(filename).resolve()
         if path.is_relative_to(project) and not path.is_relative_to(SHIM):
             place = path.relative_to(project)
