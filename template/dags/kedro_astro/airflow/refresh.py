@@ -110,6 +110,7 @@ def _read(
     file, log = path.with_name("structure.json"), path.with_name("reading.log")
     if not (structure := _left(file, fingerprint)):
         python = own_python() or sys.executable
+        log.unlink(missing_ok=True)  # Whatever it is: a pipe would never be opened.
         with log.open("w") as output:
             child = subprocess.Popen(
                 command(python, "read", str(project), str(file), fingerprint),
