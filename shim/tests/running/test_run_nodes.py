@@ -209,6 +209,15 @@ def test_a_task_of_the_whole_project_imports_what_kedro_run_would(
     assert total(project) == 84
 
 
+def test_what_modules_do_to_warnings_stays(make_project: MakeProject) -> None:
+    loud = "import warnings\nwarnings.filterwarnings('error', 'mine')\n" + SALES.replace(
+        "return x * 2", "warnings.warn('mine')\n    return x * 2"
+    )
+    files = {"src/shop/pipelines/sales/__init__.py": loud, "data/raw.json": "21"}
+    done = run(make_project(files))
+    assert done.returncode == 1 and "UserWarning: mine" in done.stderr
+
+
 @KEDRO_LOADS_ONE_ALONE
 def test_a_folder_that_loads_only_behind_another(make_project: MakeProject) -> None:
     """`more` and `sales` import each other, which works if `more` comes first."""

@@ -147,9 +147,9 @@ def compile(manifest: Path) -> None:
     from kedro_astro.airflow import refresh
 
     made = refresh.compile(_project(), manifest.absolute())
-    structure = made.structure()
     if made.problems:
         raise BrokenProjectError(made.problems, kept=None)
+    structure = made.structure()
     click.echo(f"{manifest}: {_count(structure.pipelines, 'pipeline')} of {structure.project_name}")
 
 

@@ -70,13 +70,14 @@ def plan_all(structure: Structure) -> Plans:
     settings, _ = read(structure.settings)
     plans: dict[str, Plan | KedroAstroError] = {}
     taken: dict[str, str] = {}
-    for name, pipeline in {p.name: p for p in chosen(structure).pipelines if p.nodes}.items():
+    pipelines = {pipeline.name: pipeline for pipeline in structure.pipelines if pipeline.nodes}
+    for name in selected(settings, pipelines):
         try:
             said = for_pipeline(settings, name)
             own_id = said.get("dag_id", dag_id(structure.package_name, name))
             if (other := taken.setdefault(own_id, name)) != name:
                 raise SameIdError(name, other, own_id)
-            plans[name] = _plan(pipeline, structure, own_id, said)
+            plans[name] = _plan(pipelines[name], structure, own_id, said)
         except KedroAstroError as error:
             plans[name] = error
     return plans

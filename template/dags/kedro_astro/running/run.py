@@ -5,13 +5,13 @@ import os
 import re
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from inspect import signature
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from kedro_astro.project import kedro_env, own_modules, prepare_kedro
 from kedro_astro.running.protocol import Speaker
@@ -70,8 +70,8 @@ def _request(wanted: Session, pipelines: Any, source: Path) -> None:
     """
     request = getattr(pipelines, "set_requested", lambda pipeline_names: None)
     request([wanted.pipeline])
-    with suppress(Exception, SystemExit), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="kedro.framework.project")
+    # Kedro's own warnings alone are kept back: filters are for your modules to set.
+    with suppress(Exception, SystemExit), patch("kedro.framework.project.warnings"):
         if {node.name for node in pipelines[wanted.pipeline].nodes}.issuperset(wanted.nodes):
             return
     for name in own_modules(source):
