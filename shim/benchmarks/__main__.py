@@ -50,6 +50,7 @@ def main() -> None:
     take(cases.parsing(start, WORK))
     take(cases.against_kedro_airflow(start, project))
     take(cases.discovery(project, WORK))
+    take(cases.scale(WORK))
     # Where an installed wheel would be.
     os.environ["PYTHONPATH"] = str(project / "src")
     take(whole_runs.whole_runs(project, WORK / "airflow"))

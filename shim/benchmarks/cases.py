@@ -38,6 +38,29 @@ start = time.process_time()
 main(Path.cwd(), ".kedro-astro/measured.json", "")
 print(time.process_time() - start)
 """
+FIRST_READING = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "dags")
+from kedro_astro.airflow.manifest import NAME, read
+from kedro_astro.project import cache_folder
+(cache_folder(Path.cwd()) / NAME).unlink(missing_ok=True)
+assert not read(Path.cwd()).problems
+"""
+WITHOUT_US = (
+    KEDRO_ALONE
+    + """
+import json
+import runpy
+from airflow.sdk import DAG
+from airflow.serialization.serialized_objects import DagSerialization
+for found in runpy.run_path("dags/by_hand.py").values():
+    if isinstance(found, DAG):
+        found.validate()
+        json.dumps(DagSerialization.to_dict(found))
+"""
+)
+"""What a reading cannot do without: Kedro loads the pipelines, and Airflow takes the DAGs."""
 OURS = ("dags/kedro_dags.py", "dags/kedro_problems.py")
 """Airflow parses both, each in a process of its own: a parse costs what the two cost together."""
 
@@ -146,6 +169,16 @@ def discovery(project: Path, folder: Path) -> Iterator[Row]:
     yield _ms("discovery, each of 100 x 20 nodes", "each of 10 x 20 nodes", each, 1)
     whole = {"ours": found["many"] / 2000, "theirs": found["few"] / 200}
     yield _ms("the same with all that a project costs", "each of 10 x 20 nodes", whole, 1)
+
+
+def scale(folder: Path) -> Iterator[Row]:
+    """Yield what the first reading of a large project costs, from nothing to a manifest."""
+    for pipelines, nodes in (1, 5000), (300, 5):
+        project = rivals.many(folder / f"scale_{pipelines}x{nodes}", pipelines, nodes)
+        rivals.write(project / "dags/by_hand.py", rivals.by_hand(rivals.edges(project)))
+        sides = {"ours": _reading(project, FIRST_READING), "theirs": _reading(project, WITHOUT_US)}
+        name = f"first reading, {pipelines} x {nodes:,} nodes"
+        yield _ms(name, "Kedro loading, Airflow serializing", best(sides, 2), 1.2)
 
 
 def _parse(airflow: ImportedAirflow, where: Path) -> float:

@@ -47,6 +47,21 @@ def test_libraries_of_pyproject_alone(check) -> None:
     assert "0 findings" in check({**files, "requirements.txt": named})
 
 
+def test_the_project_itself_is_not_to_be_installed(check) -> None:
+    """Tasks run what is in `src`, so a wheel of it is older at best; and requirements.txt is
+    installed before any other file of the project is copied."""
+    wheel = "COPY dist /tmp/\nRUN pip install \\\n  /tmp/shop-1.0-py3-none-any.whl\n"
+    said = check({"Dockerfile": DOCKERFILE + wheel, "requirements.txt": "kedro\n"})
+    assert (
+        "warning: the Dockerfile installs /tmp/shop-1.0-py3-none-any.whl. If that is this" in said
+    )
+    said = check({"requirements.txt": "# ./x\nkedro\n-e .\n"})
+    assert "error: requirements.txt installs ., which the image does not have yet" in said
+    text = "https://example.org/shop-1.0-py3-none-any.whl\nkedro\n"
+    said = check({"Dockerfile": DOCKERFILE + "RUN cp ./a /b\n", "requirements.txt": text})
+    assert "0 findings" in said
+
+
 @pytest.mark.parametrize(
     ("requirements", "dockerfile"),
     [

@@ -170,6 +170,19 @@ def test_a_config_loader_of_the_projects_own(make_project: MakeProject) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_wheel_of_the_project_does_not_hide_its_source(make_project: MakeProject) -> None:
+    """A Dockerfile of before may install one; Kedro puts the source folder before it."""
+    project = make_project({"data/raw.json": "21"})
+    wheel = project / "lib/shop/pipelines/sales/__init__.py"
+    wheel.parent.mkdir(parents=True)
+    for package in (wheel.parents[1], wheel.parents[2]):
+        (package / "__init__.py").touch()
+    wheel.write_text(SALES.replace("x * 2", "x * 5"), encoding="utf-8")
+    done = run(project, before=f"import sys; sys.path.insert(0, {str(project / 'lib')!r})\n")
+    assert done.returncode == 0, done.stderr
+    assert total(project) == 84
+
+
 @KEDRO_LOADS_ONE_ALONE
 def test_another_pipeline_that_is_broken_does_not_matter(make_project: MakeProject) -> None:
     files = {"src/shop/pipelines/more/__init__.py": "x = (", "data/raw.json": "21"}

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from kedro_astro.planning.requirements import UNKNOWN, lacking, named
+from kedro_astro.planning.requirements import UNKNOWN, built, lacking, named
 from kedro_astro.project import IN_DAGS, OWN_REQUIREMENTS
 
 COMPILE = """\
@@ -97,6 +97,14 @@ def _in_the_image(files: Files, airflow: str, deployed: bool) -> Iterator[tuple[
         lines = COMPILE.replace("python -m", "/opt/kedro/bin/python -m") if own else COMPILE
         what = "the Dockerfile does not read the project while the image is built, so each parse"
         yield "warning", f"{what} has to look for changes. Add these two lines:\n{lines}"
+    if what := built(dockerfile):
+        what = f"the Dockerfile installs {what}. If that is this project, tasks do not use it: they"
+        yield "warning", f"{what} run what is in the folder of your packages. Delete that line."
+    for name in dict.fromkeys((libraries, "requirements.txt") if there is not None else ()):
+        what = built(files.get(name, ""))
+        if what and "://" not in what and what[0] != "/":
+            what = f"{name} installs {what}, which the image does not have yet when it does that."
+            yield "error", f"{what} Delete the line if it is this project, else name its address."
     if own and "KEDRO_ASTRO_PYTHON" not in dockerfile:
         what = f"the Dockerfile does not install {libraries}, so the image would have no Kedro."
         yield "error", f"{what} As root, add these lines:\n{OWN_PYTHON}"

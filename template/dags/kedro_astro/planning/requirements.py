@@ -20,7 +20,7 @@ AT = r"(?m)(?:^\s*|\binstall\b[^&;\n]*\s)"
 """What is before an argument, in a file of requirements and in a command."""
 
 INCLUDED = AT + r"(?:-r|--requirement)[\s=]*(\S+)"
-BUILT = AT + r"(?:(?:-e|--editable)[\s=]*)?(?:\.\S*|file:\S*|\S+\.whl)(?!\S)"
+BUILT = AT + r"(?:(?:-e|--editable)[\s=]*)?(\.\S*|file:\S*|\S+\.whl)(?!\S)"
 SYNCED = r"\b(?:uv|poetry|pdm) (?:sync|install)\b"
 
 
@@ -45,6 +45,13 @@ def named(files: Mapping[str, str], name: str) -> set[str]:
         others = {other: files[other] for other in files if other != name}
         found |= named(others, near if near in files else posixpath.basename(path))
     return found | {UNKNOWN} if re.search(f"{BUILT}|{SYNCED}", text) else found
+
+
+def built(text: str) -> str:
+    """Return the first wheel or folder that a file of requirements or a Dockerfile installs, which
+    may be the project itself; empty if there is none."""
+    found = re.search(BUILT, re.sub(r"(?m)^\s*#.*|\\\n", " ", text))
+    return found[1] if found else ""
 
 
 def lacking(files: Mapping[str, str], name: str) -> list[str]:
