@@ -1,0 +1,87 @@
+"""An S3 server on this machine, which wants keys and refuses wrong ones."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import s3fs
+from scaffold import free_port
+
+RCLONE = Path(sys.executable).with_name("rclone")
+
+
+@dataclass(frozen=True)
+class Store:
+    """A running S3 server.
+
+    Attributes:
+        url: its endpoint.
+        folder: each folder in it is a bucket, each file below an object.
+        key, secret: what it wants to be shown.
+    """
+
+    url: str
+    folder: Path
+    key: str
+    secret: str
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What a process needs in its environment for s3fs and boto to use it."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": self.key,
+            "AWS_SECRET_ACCESS_KEY": self.secret,
+            "AWS_REGION": "us-east-1",
+            **CHECKSUMS,
+        }
+
+    def files(self) -> Any:
+        """Return the file system that s3fs makes of it."""
+        return s3fs.S3FileSystem(
+            key=self.key, secret=self.secret, endpoint_url=self.url, skip_instance_cache=True
+        )
+
+
+CHECKSUMS = {
+    "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+    "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+}
+"""rclone knows no other checksums than MD5."""
+
+
+@contextmanager
+def serving(folder: Path, *buckets: str, port: int = 0) -> Iterator[Store]:
+    """Serve the folder as an object store until the block ends.
+
+    Args:
+        folder: is made if need be.
+        buckets: names of those that are there from the start.
+        port: any free one if 0.
+    """
+    for bucket in buckets:
+        (folder / bucket).mkdir(parents=True, exist_ok=True)
+    key, secret = "kedro-astro-tests", secrets.token_hex(16)
+    port = port or free_port()
+    command = [RCLONE, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--dir-cache-time", "0s"]
+    command += ["--auth-key", f"{key},{secret}", "--config", "/dev/null", folder]
+    with subprocess.Popen(
+        [str(part) for part in command], stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stderr
+        try:
+            said = server.stderr.readline()
+            assert "Starting s3 server" in said, said
+            # A pipe that nobody reads would be full one day.
+            threading.Thread(target=server.stderr.read, daemon=True).start()
+            yield Store(f"http://127.0.0.1:{port}", folder, key, secret)
+        finally:
+            server.kill()
