@@ -30,6 +30,11 @@ ROWS = [
 ]
 
 
+def rooted(start: str, root: str) -> dict[str, str]:
+    """Return the answer for the place of the data; an existing project has its own."""
+    return {} if start == "existing" else {"data_root": root}
+
+
 def test_the_rows_hold_every_pair() -> None:
     factors = (STARTS, RUNTIMES, PLACES, ROOTS, TARGETS)
     for (i, one), (j, two) in itertools.combinations(enumerate(factors), 2):
@@ -42,7 +47,7 @@ def test_the_rows_hold_every_pair() -> None:
 def test_every_combination_renders(tmp_path: Path, start: str, place: str, root: str) -> None:
     for targets in ([], ["astro"], ["astro", "mwaa", "kubernetes"]):
         project = tmp_path / "-".join(["p", *targets])
-        scaffold(project, start=start, place=place, data_root=root, targets=targets)
+        scaffold(project, start=start, place=place, targets=targets, **rooted(start, root))
         for file in project.rglob("*"):
             assert "{%" not in file.name and not file.name.endswith(".jinja")
         assert (project / "dags/kedro_astro/CHECKSUMS").is_file()
@@ -62,8 +67,8 @@ def test_a_project_of_any_answers_works(
         start=start,
         runtime=runtime,
         place=place,
-        data_root="data" if root == "data" else f"file://{store}",
         targets=list(targets),
+        **rooted(start, "data" if root == "data" else f"file://{store}"),
     )
     home = {"AIRFLOW_HOME": str(tmp_path / "airflow"), "KEDRO_ASTRO_PYTHON": sys.executable}
     if start == "empty":
