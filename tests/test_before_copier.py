@@ -68,9 +68,20 @@ def ignored(project: Path, name: str) -> None:
     (project / name).touch()
 
 
+def link_to_nothing(project: Path, name: str) -> None:
+    if (project / name).is_dir():
+        shutil.rmtree(project / name)
+    else:
+        (project / name).unlink()
+    (project / name).symlink_to("gone")
+
+
 @pytest.mark.parametrize(
     ("change", "name", "says"),
     [
+        (link_to_nothing, "dags", "dags is a link to gone, which is not there"),
+        (link_to_nothing, "tests/dags", "tests/dags is a link to tests/gone, which is not there"),
+        (link_to_nothing, "packages.txt", "packages.txt is a link to gone, which is not there"),
         (out_of_it, "dags", "dags is a link out of the project"),
         (out_of_it, "tests/dags", "tests/dags is a link out of the project"),
         (folder_for_a_file, "Dockerfile", "Dockerfile is a folder where the template has a file"),
