@@ -13,7 +13,7 @@ import pytest
 import yaml
 from astro_cli import HOME, pytest_in
 from engine import build, in_image, layers, missing, provide_runtime
-from scaffold import DAGS, ROOT, RUN_TASKS, run, scaffold, succeed
+from scaffold import DAGS, ROOT, RUN_TASKS, python, run, scaffold, succeed
 
 TAG = "kedro-astro/penguins"
 SECRET = "hunter2-planted"
@@ -203,16 +203,30 @@ def test_a_broken_project_fails_its_build_and_says_why(image: str, project: Path
     assert "Traceback" not in done.stdout and "Mend it and build again" in done.stdout
 
 
-def test_a_build_without_dags_says_what_to_switch_off(
-    image: str, project: Path, tmp_path: Path
-) -> None:
-    """As `astro deploy` builds for a Deployment that takes `dags/` by itself."""
+def test_dags_that_are_deployed_by_themselves(image: str, project: Path, tmp_path: Path) -> None:
+    """As `astro deploy` builds where DAG deploys are on: the image has no `dags/`, which brings the
+    manifest, made on another machine."""
     copy = shutil.copytree(project, tmp_path / "penguins")
     with (copy / ".dockerignore").open("a") as ignored:
         ignored.write("\ndags/\n")
-    done = build(copy, f"{TAG}:without")
-    assert done.returncode != 0
-    assert "--dag-deploy disable" in done.stdout and "No module" not in done.stdout
+    tag = f"{TAG}:without"
+    done = build(copy, tag)
+    assert done.returncode == 0, done.stdout
+    try:
+        assert not in_image(tag, "sh", "-c", "ls dags 2>/dev/null || true")
+        dags = copy / "dags"
+        assert "do `kedro astro compile dags/manifest.jsonl` before" in parse(tag, dags)[1]
+        succeed(python("-m", "kedro", "astro", "compile", "dags/manifest.jsonl"), copy)
+        assert parse(tag, dags) == (DAGS, "")
+        options = ("--volume", f"{dags}:{HOME}/dags:ro", "--env", "AIRFLOW_HOME=/tmp")
+        options += ("--volume", f"{copy / 'data'}:{HOME}/data")
+        for folder in (copy / "data", *(copy / "data").iterdir()):
+            folder.chmod(0o777)
+        command = ("python", "-W", "ignore", "-c", RUN_TASKS, "penguins.data_processing")
+        returned = json.loads(in_image(tag, *command, options=options).splitlines()[-1])
+        assert "drop_incomplete" in returned
+    finally:
+        run(["docker", "image", "rm", "--force", tag], ROOT)
 
 
 def test_the_cli_finds_its_labels(image: str) -> None:

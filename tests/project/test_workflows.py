@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from scaffold import scaffold
+from scaffold import scaffold, succeed
 from team import (
     TEST,
     add,
@@ -98,7 +98,7 @@ def test_deploying(project: Path) -> None:
     check, deploy = workflow["jobs"]["check"], workflow["jobs"]["deploy"]
     assert deploy["needs"] == "check" and "ASTRO" not in str(check)
 
-    *_, checks = commands(check)
+    *_, checks, compiles = commands(check)
     status, output = step(project, checks)
     assert status != 0 and "do not share" in output
     add(project / "conf/airflow/globals.yml", "data_root: s3://penguins/data\n")
@@ -107,6 +107,13 @@ def test_deploying(project: Path) -> None:
     add(project / "requirements.txt", "s3fs\n")
     status, output = step(project, checks)
     assert status == 0, output
+
+    # Whether the image gets dags/ or not, it finds a manifest.
+    status, output = step(project, compiles)
+    assert status == 0, output
+    (brought,) = (each["with"] for each in deploy["steps"] if "download" in each.get("uses", ""))
+    assert (project / brought["path"] / "manifest.jsonl").is_file()
+    succeed(["git", "check-ignore", "dags/manifest.jsonl"], project)
 
     (looks,) = commands(deploy)
     known = {"ASTRO_API_TOKEN": "t", "ASTRO_DEPLOYMENT": "d"}

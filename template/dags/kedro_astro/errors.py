@@ -155,7 +155,8 @@ class ManifestError(KedroAstroError):
 
     def __init__(self, path: Path, reason: str) -> None:
         next_ = "Build the image anew, with `kedro astro compile` in its Dockerfile (`astro deploy`"
-        next_ += " without --dags), or unset KEDRO_ASTRO_MANIFEST."
+        next_ += " without --dags). Where dags/ is deployed by itself, do `kedro astro compile"
+        next_ += " dags/manifest.jsonl` before."
         super().__init__(f"The compiled manifest {path} cannot be used: {reason}. {next_}")
 
 
