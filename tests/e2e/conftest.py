@@ -45,9 +45,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @pytest.fixture(scope="package")
 def airflow(project: Path, secrets: dict[str, str], store: Store) -> Iterator[Client]:
     with pytest.MonkeyPatch.context() as patch:
-        extra = {"endpoint_url": store.url, "region_name": "us-east-1"}
-        said = {"conn_type": "aws", "login": store.key, "password": store.secret, "extra": extra}
-        patch.setenv("AIRFLOW_CONN_OF_THE_ENVIRONMENT", json.dumps(said))
+        said = store.connection("of_the_environment")
+        patch.setenv(f"AIRFLOW_CONN_{said.pop('connection_id').upper()}", json.dumps(said))
         for name, value in CHECKSUMS.items():
             patch.setenv(name, value)
         patch.setenv("PLANTED", secrets["environment"])

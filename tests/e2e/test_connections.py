@@ -10,9 +10,7 @@ import pytest
 from airflow_client.client import ConnectionApi, ConnectionBody
 from client import Client
 from s3 import Store
-from scaffold import add_pipeline, append
-
-from .test_planted_secrets import files_with
+from scaffold import add_pipeline, append, files_with
 
 pytestmark = pytest.mark.e2e
 
@@ -30,16 +28,8 @@ default:
 @pytest.fixture(scope="module")
 def sending(airflow: Client, project: Path, store: Store) -> Iterator[str]:
     """A DAG that saves with two connections, one of which is in Airflow's database."""
-    extra = {"endpoint_url": store.url, "region_name": "us-east-1"}
-    ConnectionApi(airflow.api).post_connection(
-        ConnectionBody(
-            connection_id="of_the_database",
-            conn_type="aws",
-            login=store.key,
-            password=store.secret,
-            extra=json.dumps(extra),
-        )
-    )
+    body = ConnectionBody(**store.connection("of_the_database"))
+    ConnectionApi(airflow.api).post_connection(body)
     settings, catalog = project / "conf/airflow/airflow.yml", project / "conf/base/catalog.yml"
     before = settings.read_text(), catalog.read_text()
     settings.write_text(SETTINGS)
