@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import site
 import subprocess
 from collections.abc import Iterator
@@ -10,11 +11,28 @@ from pathlib import Path
 
 import psutil
 import pytest
-from airflow_client.client import PatchTaskInstanceBody, TaskInstanceApi
+from airflow_client.client import (
+    ConnectionApi,
+    ConnectionBody,
+    PatchTaskInstanceBody,
+    TaskInstanceApi,
+)
 from astro_cli import HOME, pytest_in
 from client import Client
 from engine import build, in_image, layers, missing, provide_runtime
-from scaffold import ROOT, RUN_TASKS, add_numbers, free_port, python, run, scaffold, succeed
+from s3 import CHECKSUMS, Store, serving
+from scaffold import (
+    ROOT,
+    RUN_TASKS,
+    add_numbers,
+    append,
+    files_with,
+    free_port,
+    python,
+    run,
+    scaffold,
+    succeed,
+)
 
 TAG = "kedro-astro/apart"
 WAITS = """
@@ -27,6 +45,12 @@ def wait(number):
 def create_pipeline(**kwargs):
     return pipeline([node(wait, "params:number", "nothing", name="wait")])
 """
+SENDS = """
+from kedro.pipeline import node, pipeline
+def create_pipeline(**kwargs):
+    return pipeline([node(abs, "params:number", "sent", name="send")])
+"""
+SENT = '\nsent: {type: json.JSONDataset, filepath: "s3://lake/sent.json", credentials: lake}\n'
 MAJOR = """
 import pydantic
 from kedro.pipeline import node, pipeline
@@ -68,22 +92,36 @@ class TestUp:
         assert "'apache-airflow~=3.3.0' pytest --requirement requirements.txt" in done.stdout
 
     @pytest.fixture(scope="class")
-    def airflow(self, project: Path, own: Path) -> Iterator[Client]:
+    def store(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+        with serving(tmp_path_factory.mktemp("store"), "lake") as found:
+            yield found
+
+    @pytest.fixture(scope="class")
+    def airflow(self, project: Path, own: Path, store: Store) -> Iterator[Client]:
         # Kedro is not to be had there.
         other = venv(project / ".venv-airflow", "import sys; sys.modules['kedro'] = None")
         command = other.with_name("airflow")
         command.write_text(f"#!{other}\nfrom airflow.__main__ import main\nmain()\n")
         command.chmod(0o755)
-        waits = project / "src/penguins/pipelines/waits/__init__.py"
-        waits.parent.mkdir()
-        waits.write_text(WAITS)
+        for name, text in {"waits": WAITS, "sends": SENDS}.items():
+            (project / "src/penguins/pipelines" / name).mkdir()
+            (project / "src/penguins/pipelines" / name / "__init__.py").write_text(text)
+        append(project / "conf/base/catalog.yml", SENT)
+        settings = project / "conf/airflow/airflow.yml"
+        settings.write_text("default: {credentials: {lake: my_lake}}\n")
         command = [own, "dags/kedro_astro", "up", "--port", str(port := free_port())]
-        with psutil.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True) as process:
+        env = {**os.environ, **CHECKSUMS}
+        pipe = subprocess.PIPE
+        with psutil.Popen(command, cwd=project, env=env, stdout=pipe, text=True) as process:
             try:
                 said = next((line for line in process.stdout if "Ctrl-C" in line), "")
                 logs = project / ".kedro-astro/airflow"
                 assert said, "it ended before Airflow was there"
-                yield Client(f"http://127.0.0.1:{port}", logs, {"scheduler": process})
+                client = Client(f"http://127.0.0.1:{port}", logs, {"scheduler": process})
+                ConnectionApi(client.api).post_connection(
+                    ConnectionBody(**store.connection("my_lake"))
+                )
+                yield client
             finally:
                 process.terminate()
                 process.stdout.close()
@@ -95,6 +133,14 @@ class TestUp:
         lines = airflow.task_log("penguins.sums", run_id, "first")
         levels = {line.get("logger"): line.get("level") for line in lines}
         assert levels["kedro.runner.sequential_runner"] == "info"
+
+    def test_a_connections_secret_reaches_that_interpreter_alone(
+        self, airflow: Client, project: Path, store: Store
+    ) -> None:
+        run_id = airflow.trigger("penguins.sends")
+        assert airflow.wait_for_run("penguins.sends", run_id) == "success"
+        assert json.loads((store.folder / "lake/sent.json").read_text()) == 21
+        assert files_with(project, store.secret) == set()
 
     def test_a_task_killed_in_the_ui_ends_its_process(self, airflow: Client, project: Path) -> None:
         run_id = airflow.trigger("penguins.waits")

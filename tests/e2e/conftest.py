@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from client import Client
 from kedro_astro.airflow.standalone import running
+from s3 import CHECKSUMS, Store, serving
 from scaffold import DAGS, scaffold
 
 PLUGIN = """
@@ -34,8 +36,19 @@ def secrets() -> dict[str, str]:
 
 
 @pytest.fixture(scope="package")
-def airflow(project: Path, secrets: dict[str, str]) -> Iterator[Client]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """An object store that wants keys."""
+    with serving(tmp_path_factory.mktemp("store"), "lake") as found:
+        yield found
+
+
+@pytest.fixture(scope="package")
+def airflow(project: Path, secrets: dict[str, str], store: Store) -> Iterator[Client]:
     with pytest.MonkeyPatch.context() as patch:
+        said = store.connection("of_the_environment")
+        patch.setenv(f"AIRFLOW_CONN_{said.pop('connection_id').upper()}", json.dumps(said))
+        for name, value in CHECKSUMS.items():
+            patch.setenv(name, value)
         patch.setenv("PLANTED", secrets["environment"])
         patch.setenv("AIRFLOW_CONN_STORE", f"http://ada:{secrets['connection']}@127.0.0.1:9")
         with running(project, project / ".kedro-astro" / "airflow") as found:

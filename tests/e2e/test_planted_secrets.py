@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from client import Client
-from scaffold import add_pipeline, append
+from scaffold import add_pipeline, append, files_with
 
 pytestmark = pytest.mark.e2e
 
@@ -39,15 +39,6 @@ def credentials(project: Path, secrets: dict[str, str]) -> None:
         "\nguarded: {type: json.JSONDataset, filepath: data/guarded.json, credentials: guarded}\n"
         "leaked: {type: penguins.leaky.LeakyDataset, credentials: leaky}\n",
     )
-
-
-def files_with(project: Path, *secrets: str) -> set[str]:
-    """Names of what Airflow and the shim have written that hold a secret: logs, database, all."""
-    return {
-        file.name
-        for file in (project / ".kedro-astro").rglob("*")
-        if file.is_file() and any(secret.encode() in file.read_bytes() for secret in secrets)
-    }
 
 
 def test_planted_secrets_are_in_no_log_and_no_database(

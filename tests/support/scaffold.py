@@ -159,6 +159,15 @@ def tree(project: Path) -> dict[str, bytes]:
     }
 
 
+def files_with(project: Path, *secrets: str) -> set[str]:
+    """Names of what Airflow and the shim have written that hold a secret: logs, database, all."""
+    return {
+        file.name
+        for file in (project / ".kedro-astro").rglob("*")
+        if file.is_file() and any(secret.encode() in file.read_bytes() for secret in secrets)
+    }
+
+
 def run(
     command: list[str | Path], cwd: Path, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:

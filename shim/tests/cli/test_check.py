@@ -144,6 +144,23 @@ def test_check_names_credentials_that_tasks_would_not_find(
     assert "conf/airflow/credentials.yml" in said and "hunter2" not in said
 
 
+def test_check_names_a_connection_for_credentials_that_nobody_names(
+    make_project: MakeProject, kedro_astro
+) -> None:
+    """A dataset within another may name them, too."""
+    entry = "{type: partitions.PartitionedDataset, path: x, dataset: {type: x, credentials: store}}"
+    files = {
+        "conf/base/catalog.yml": CATALOG + f"more: {entry}\n",
+        "conf/base/airflow.yml": "default: {credentials: {stroe: mine}}\n",
+        "data/raw.json": "1",
+    }
+    said = kedro_astro(make_project(files), "check").output
+    assert "warning: the credentials store of more are neither" in said
+    assert "name an Airflow connection for them under `credentials` in airflow.yml" in said
+    assert "warning: airflow.yml has a connection for the credentials stroe" in said
+    assert "Did you mean store?" in said and "2 findings" in said
+
+
 def test_check_names_a_pool_that_nobody_makes(make_project: MakeProject, kedro_astro) -> None:
     files = {
         "data/raw.json": "1",

@@ -227,6 +227,16 @@ class TestCredentials:
         }
         assert check({**NAMED, **files}) == []
 
+    def test_those_of_a_connection(self, check: Check) -> None:
+        """Each DAG has to have it: Kedro looks for those of all entries in each session."""
+        one_dag = {"conf/base/airflow.yml": "sales: {credentials: {store: my_store}}\n"}
+        said = one(check({**NAMED, **one_dag}))
+        assert said.startswith("error: the credentials store of more are neither in conf/base")
+        every = {"conf/base/airflow.yml": "default: {credentials: {store: my_store}}\n"}
+        assert check({**NAMED, **every}) == []
+        here = {"conf/airflow/credentials.yml": "store:\n  key: hunter2\n"}
+        assert check({**NAMED, **every, **here}) == []
+
     def test_an_empty_file_is_none(self, check: Check) -> None:
         assert check({**IN_A_STORE, "conf/local/credentials.yml": "# store:\n"}) == []
 

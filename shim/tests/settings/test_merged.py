@@ -26,6 +26,7 @@ def test_a_pipelines_section_is_over_the_default_key_by_key() -> None:
             "pool": "small",
             "tags": ["a"],
             "params": {"x": 1, "y": {"a": 1}},
+            "credentials": {"store": "aws_default", "shop": "postgres"},
             "executor_config": {"a": 1},
             "nodes": {"split": {"retries": 2, "queue": "slow"}, "train": {"retries": 5}},
         },
@@ -34,6 +35,7 @@ def test_a_pipelines_section_is_over_the_default_key_by_key() -> None:
             "pool": None,
             "tags": ["b"],
             "params": {"y": {"b": 2}},
+            "credentials": {"store": "aws_of_p"},
             "executor_config": {"b": 2},
             "nodes": {"split": {"retries": None}},
         },
@@ -42,6 +44,7 @@ def test_a_pipelines_section_is_over_the_default_key_by_key() -> None:
     assert arguments_of(said, Task) == {"retries": 3, "executor_config": {"b": 2}}
     assert arguments_of(said, Dag) == {"tags": ["b"]}
     assert said["params"] == {"x": 1, "y": {"b": 2}}
+    assert said["credentials"] == {"store": "aws_of_p", "shop": "postgres"}
     assert for_task(said, [SPLIT]) == {"queue": "slow", "executor_config": {"b": 2}}
     assert for_task(said, [TRAIN])["retries"] == 5
 

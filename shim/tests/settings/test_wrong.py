@@ -91,6 +91,13 @@ WRONG: list[tuple[Any, list[str]]] = [
     ({"data_science": {"dag_id": "a b"}}, ["data_science.dag_id is 'a b'", "at most 250"]),
     ({"data_science": {"dag_id": "a" * 251}}, ["data_science.dag_id", "at most 250"]),
     ({"data_science": {"dag_id": "naïve"}}, ["data_science.dag_id is 'naïve'"]),
+    *(
+        (
+            {"default": {"credentials": said}},
+            ["credentials is wrong. It must be a mapping of names"],
+        )
+        for said in ("x", ["x"], {"a": None}, {"a": 3}, {"a": ""}, {"a": "b c"}, {"a": {"b": "c"}})
+    ),
     ({"default": {"params": {"a": {"b": b"x"}}}}, ["b'x' cannot be in it", "values that JSON has"]),
     ({"default": {"params": {"a": float("nan")}}}, ["nan cannot be in it", "that JSON has"]),
     ({"default": {"executor_config": "x"}}, ["executor_config is 'x'", "mapping"]),
@@ -244,3 +251,9 @@ def test_what_is_not_wrong_can_be_used(
     raw = {"default": default, "data_science": {**own, **junk}}
     kept = json.loads(json.dumps(raw))
     assert settings(kept, "data_science") == settings(raw, "data_science")
+
+
+def test_a_secret_in_the_place_of_a_connection_is_not_repeated() -> None:
+    for said in ({"key": "hunter2"}, "postgres://ada:hunter2@db.example.org/shop"):
+        (text,) = wrong({"default": {"credentials": {"store": said}}})
+        assert "default.credentials" in text and "hunter2" not in text

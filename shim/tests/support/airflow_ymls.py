@@ -32,6 +32,7 @@ SECTION: dict[str, Any] = {
     "max_active_tasks": 8,
     "dagrun_timeout": "1d",
     "params": {"threshold": 0.5, "regions": ["eu", None]},
+    "credentials": {"store": "aws_default"},
     "grouping": {"first": ["train"], "then": ["report"]},
     "nodes": {"train": {"retries": 4}},
     "node_tags": {"gpu": {"queue": "gpu"}},

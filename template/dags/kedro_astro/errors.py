@@ -141,6 +141,21 @@ class StillReadingError(KedroAstroError):
         super().__init__(f"{what} {next_}")
 
 
+class CredentialsError(KedroAstroError):
+    """Kedro's credentials cannot be had from an Airflow connection.
+
+    Args:
+        name, conn_id: of the two.
+        why: completes "the connection, which ...".
+    """
+
+    def __init__(self, name: str, conn_id: str, why: str) -> None:
+        what = f"airflow.yml takes the credentials {label(name)} from the Airflow connection"
+        next_ = "Make or mend it in Airflow (Admin, Connections) or wherever your connections are"
+        last = "kept, or name another one under `credentials` in airflow.yml."
+        super().__init__(f"{what} {label(conn_id)}, which {why}. {next_} {last}")
+
+
 class SettingsError(KedroAstroError):
     """Something in `airflow.yml` cannot be used; the message says what, where and the remedy."""
 

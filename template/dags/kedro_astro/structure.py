@@ -103,7 +103,8 @@ class Structure:
         datasets: by name as nodes write it; parameters are not in it.
         parameters: value by dotted name (`model.depth`), JSON values only; what JSON cannot hold is
             not in it.
-        no_credentials: by catalog entry, the credentials that it names and the environment lacks.
+        credentials: by name of Kedro's credentials, the catalog entries that have them.
+        no_credentials: those of them that no file of the environment has.
         run_parameters: dotted names of what the configuration takes from a run's parameters and has
             no default for. The structure has `<name>` in the place of each.
         hooks: why the project's hooks could not be asked for the catalog; empty if they could.
@@ -125,7 +126,8 @@ class Structure:
     left_out: Mapping[str, str] = field(default_factory=dict)
     run_parameters: tuple[str, ...] = ()
     hooks: str = ""
-    no_credentials: Mapping[str, str] = field(default_factory=dict)
+    credentials: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    no_credentials: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
     settings: Any = None
     settings_file: str = "airflow.yml"

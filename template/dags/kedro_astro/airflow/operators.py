@@ -34,6 +34,7 @@ class KedroOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, dict[str, str | None]]:
         # Not at the top, as elsewhere here: a parse has no need of it.
+        from kedro_astro.airflow.connections import credentials
         from kedro_astro.airflow.manifest import own_python
         from kedro_astro.planning.ids import folder_of_run, version_of_run
         from kedro_astro.running import places
@@ -56,6 +57,7 @@ class KedroOperator(BaseOperator):
             hooks=work["hooks"],
             load_versions=own | self._upstream_versions(context, work["producers"]),
             runtime_params=nested(self._changed(context, blueprint)) | {RUN_PARAMETER: folder},
+            credentials=credentials(blueprint["credentials"]),
         )
         if python := own_python():
             places.venv(session, _mask_secret(), python, partial(setattr, self, "end"))

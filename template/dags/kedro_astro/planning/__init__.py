@@ -30,6 +30,7 @@ Blueprint = dict[str, Any]
 - `fields`: arguments of each `Param` of the trigger form.
 - `run_parameters`: those that the project's configuration has no value for.
 - `parameters`: what the project's own configuration says of these.
+- `credentials`: ids of the Airflow connections that Kedro's credentials come from, by name.
 - `templates`: those that may hold Jinja, by dotted name.
 - `groups`: ids of task groups with those of their parents, parents first.
 - `tasks`: of each operator

@@ -67,6 +67,7 @@ def _dag(plan: Plan, structure: Structure) -> Blueprint:
         "fields": fields,
         "run_parameters": structure.run_parameters,
         "parameters": {n: v for n, v in structure.parameters.items() if n in fields},
+        "credentials": settings.get("credentials", {}),
         "templates": {name: text for name, text in params.items() if "{{" in str(text)},
         "groups": list(groups.items()),
         "tasks": [_task(task, plan, structure, groups) for task in plan.tasks],

@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple
 
+from kedro_astro.errors import choice, label
 from kedro_astro.planning import deployment
 from kedro_astro.planning.adoption import Files, left_to_merge
-from kedro_astro.planning.deployment import Exists, how_to_provide
+from kedro_astro.planning.deployment import CONNECT, Connections, Exists, how_to_provide
 from kedro_astro.planning.ids import airflow_id
 from kedro_astro.planning.plan import Plan, plan_all, shared_by_runs
 from kedro_astro.structure import Structure, leaves, untranscoded
@@ -52,6 +54,7 @@ def findings(
         airflow: the version that is installed.
     """
     planned = {name: plan for name, plan in plan_all(structure).items() if isinstance(plan, Plan)}
+    given = [plan.settings.get("credentials", {}) for plan in planned.values()]
     files = {name: text or "" for name, text in texts.items()}
     wrong = [problem.strip() for problem in problems]
     wrong += [f"{name} is no file that can be read." for name in texts if texts[name] is None]
@@ -64,12 +67,13 @@ def findings(
         ignored = files.get(".dockerignore", "") if target == "astro" else "**"
         wrong += deployment.not_shared(structure, tasks, exists, ignored)
     if target == "astro":
-        wrong += deployment.not_deployed(structure, files, exists)
+        wrong += deployment.not_deployed(structure, files, exists, given)
     found = {
         *(("error", "", what) for what in wrong),
         *((level, "", what) for level, what in left_to_merge(files, airflow, target == "astro")),
         *_not_there(structure, exists),
-        *_of_one_cause(structure, target),
+        *_of_one_cause(structure),
+        *_credentials(structure, given, target),
         *_surprises(structure, planned),
         *(() if target else _no_pool(planned, files)),
     }
@@ -98,19 +102,31 @@ def _not_there(structure: Structure, exists: Exists) -> Found:
                 yield "warning", "", f"{what} {remedy}"
 
 
-def _of_one_cause(structure: Structure, target: str | None) -> Found:
+def _of_one_cause(structure: Structure) -> Found:
     """What is wrong with several names for one reason: one finding for all of them."""
-    env = f"conf/{structure.env or 'local'}"
-    remedy = how_to_provide(structure.env) if target else f"Put them into {env}/credentials.yml."
-    level = "error" if target else "warning"
     for why, names in _by_value({name: each.problem for name, each in structure.datasets.items()}):
         what = f"Kedro cannot make {names}, in a file catalog*.yml below {structure.sources[1]}"
         yield "error", "", f"{what}: {why}"
     for why, names in _by_value(structure.left_out):
         yield "warning", "", f"no trigger form shows {names}: {why}. Nodes still get it."
-    for key, names in _by_value(structure.no_credentials):
-        what = f"the credentials {key} of {names} are neither in conf/base nor in {env}."
-        yield level, "", f"{what} {remedy}"
+
+
+def _credentials(structure: Structure, given: list[Connections], target: str | None) -> Found:
+    """Credentials that tasks would not find, and connections for those that nobody names.
+
+    Kedro looks for the credentials of all entries in each session, whatever its nodes load.
+    """
+    env = f"conf/{structure.env or 'local'}"
+    remedy = f"Put them into {env}/credentials.yml. Or {CONNECT}."
+    for key in structure.no_credentials:
+        if not all(key in connections for connections in given):
+            names = ", ".join(dict.fromkeys(structure.credentials[key]))
+            what = f"the credentials {key} of {names} are neither in conf/base nor in {env}."
+            next_ = how_to_provide(structure.env) if target else remedy
+            yield "error" if target else "warning", "", f"{what} {next_}"
+    for key in sorted({*chain(*given)}.difference(structure.credentials)):
+        what = f"airflow.yml has a connection for the credentials {label(key)}, and no entry of the"
+        yield "warning", "", f"{what} catalog names them. {choice(key, structure.credentials)}"
 
 
 def _by_value(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:

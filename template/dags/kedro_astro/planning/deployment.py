@@ -25,6 +25,12 @@ NEEDED = {
 SECRET = {".env": ".env*", "conf/base/credentials.yml": "**/*credentials*"}
 """Files that no image may have, and the lines of `.dockerignore` that leave them out."""
 
+Connections = Mapping[str, str]
+"""By name of Kedro's credentials, the id of the Airflow connection that they come from."""
+
+CONNECT = "name an Airflow connection for them under `credentials` in airflow.yml"
+"""How credentials need no file."""
+
 THEIR_OWN_READERS = ("spark.", "ibis.", "databricks.", "pandas.DeltaTableDataset")
 """How types of datasets begin that need no such library."""
 
@@ -95,13 +101,16 @@ def no_library(datasets: Mapping[str, Dataset], files: Files) -> Iterator[str]:
         yield f"{what} it. Add the line:\n{library}"
 
 
-def not_deployed(structure: Structure, files: Files, exists: Exists) -> Iterator[str]:
+def not_deployed(
+    structure: Structure, files: Files, exists: Exists, given: Iterable[Connections]
+) -> Iterator[str]:
     """Yield what would stop `astro deploy`, give secrets away, or be missing in its image.
 
     Args:
         structure: the project.
         files: those of `adoption.LOOKED_AT`.
         exists: asks the project.
+        given: the connections of each DAG.
     """
     for name, remedy in NEEDED.items():
         if name not in files:
@@ -121,6 +130,7 @@ def not_deployed(structure: Structure, files: Files, exists: Exists) -> Iterator
     folders = tuple(f"conf/{name}/" for name in ("base", structure.env or "local"))
     for name, text in files.items():
         keys = re.findall(r"(?m)^[\"']?([\w.-]+)[\"']?\s*:", text)
+        keys = [key for key in keys if not all(key in connections for connections in given)]
         of_tasks = name.startswith(folders) and "credentials" in name
         if keys and of_tasks and not in_image(name, ignored):
             what = f"{name} is left out of the image, and with it the credentials"
@@ -151,7 +161,8 @@ def how_to_provide(env: str) -> str:
     file = f"conf/{env or 'base'}/credentials.yml"
     what = f"Have {file} name variables instead of secrets, such as ${{oc.env:STORE_PASSWORD}}, let"
     where = f"(the line `!{file}` at the end of .gitignore and of .dockerignore)"
-    return f"{what} git and the image have it {where}, and set the variables there."
+    then = f"git and the image have it {where}, and set the variables there"
+    return f"{what} {then}. Or {CONNECT}."
 
 
 def in_image(path: str, dockerignore: str) -> bool:

@@ -5,6 +5,7 @@ Their classes are imported, and asked. No dataset is made, and no data is touche
 
 import inspect
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro_astro.project import relative
-from kedro_astro.structure import Dataset
+from kedro_astro.structure import Dataset, leaves
 
 Entry = Mapping[str, Any]
 
@@ -90,6 +91,15 @@ def _problem(config: Entry) -> str:
         # A ValueError is of a class that does not say what it takes.
         return f"{config['type']}: {error}" if isinstance(error, TypeError) else ""
     return ""
+
+
+def credentials_of(catalog: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return which credentials entries name, anywhere in them as Kedro looks, and the entries."""
+    named: dict[str, tuple[str, ...]] = defaultdict(tuple)
+    for keys, value in leaves(catalog):
+        if keys[-1] == "credentials" and isinstance(value, str):
+            named[value] += keys[:1]
+    return dict(named)
 
 
 def _wrapped(entry: Any) -> Iterator[Entry]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from kedro_astro.errors import ConfigurationError, InterpreterError, KedroAstroError
 from kedro_astro.project import kedro_env, own_modules, prepare_kedro, relative, write
-from kedro_astro.reading.catalog import classes, dataset_of
+from kedro_astro.reading.catalog import classes, credentials_of, dataset_of
 from kedro_astro.reading.diagnose import describe
 from kedro_astro.reading.hooks import Hooks
 from kedro_astro.reading.libraries import KEDRO, imported, installed
@@ -135,7 +135,8 @@ def _read(
         run_parameters=tuple(name for name in given if name != RUN_PARAMETER),
         hooks=refused,
         left_out=left_out,
-        no_credentials=_no_credentials(catalog, loader),
+        credentials=(named := credentials_of(catalog)),
+        no_credentials=_not_there(named, loader),
         libraries=_libraries(metadata.source_dir, entries.values()),
         settings=said,
         settings_file=file,
@@ -202,12 +203,10 @@ def _section(loader: Any, name: str, hooks: Hooks | None = None, where: str = ""
         raise ConfigurationError(name, f"cannot be read{mapping}", where) from error
 
 
-def _no_credentials(catalog: Mapping[str, Any], loader: Mapping[str, Any]) -> dict[str, str]:
-    """Return which credentials entries name that are not there: names only, never a value."""
+def _not_there(named: Iterable[str], loader: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return which credentials are in no file: names only, never a value."""
     try:
-        there = _section(loader, "credentials")
+        return tuple(sorted({*named}.difference(_section(loader, "credentials"))))
     except ConfigurationError:
         # Values that come from an environment which is not this one's: they may be there.
-        return {}
-    named = {n: e.get("credentials") for n, e in catalog.items() if isinstance(e, Mapping)}
-    return {name: key for name, key in named.items() if isinstance(key, str) and key not in there}
+        return ()

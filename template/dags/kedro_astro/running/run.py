@@ -47,7 +47,7 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
     session._store.update(said | {"project_path": project, "session_id": wanted.run_id})
     # Kedro has no public way to the hooks of a session.
     manager = session._hook_manager
-    manager.register(_hooks(cache(mask)))
+    manager.register(_hooks(cache(mask), wanted.credentials))
     for name in {*PIPELINE_HOOKS}.difference(wanted.hooks):
         setattr(manager.hook, name, manager.subset_hook_caller(name, manager.get_plugins()))
     # The first versions of Kedro 1 take one name.
@@ -80,9 +80,9 @@ def _request(wanted: Session, pipelines: Any, source: Path) -> None:
     pipelines.set_requested = lambda pipeline_names: None  # The session would ask once more.
 
 
-def _hooks(mask: Callable[[str], None]) -> object:
-    """Return Kedro hooks that show the project's secrets to `mask`, and have the run's parameters
-    taken as they are."""
+def _hooks(mask: Callable[[str], None], given: Mapping[str, Any]) -> object:
+    """Return Kedro hooks that show the project's secrets to `mask`, put the credentials that are
+    given over those in files, and have the run's parameters taken as they are."""
     from kedro.config import MissingConfigException, OmegaConfigLoader
     from kedro.framework.hooks import hook_impl
 
@@ -91,8 +91,12 @@ def _hooks(mask: Callable[[str], None]) -> object:
             mask(str(value))
 
     def look(context: Any) -> None:
+        there = given
         with suppress(MissingConfigException, KeyError):
-            _mapped(context.config_loader["credentials"], tell)
+            there = {**context.config_loader["credentials"], **given}
+        if given:
+            context.config_loader["credentials"] = there
+        _mapped(there, tell)
 
     class Hooks:
         @hook_impl(hookwrapper=True)

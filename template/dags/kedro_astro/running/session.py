@@ -21,6 +21,8 @@ class Session:
         hooks: those of `PIPELINE_HOOKS` that are fired.
         load_versions: by dataset, if not the latest.
         runtime_params: nested, as Kedro takes them.
+        credentials: over those in files, by name. They are not in the session's `repr`; its JSON
+            is for the standard input of the process that runs it, and for nothing that is kept.
     """
 
     project: str
@@ -30,6 +32,7 @@ class Session:
     hooks: Sequence[str] = PIPELINE_HOOKS
     load_versions: Mapping[str, str] = field(default_factory=dict)
     runtime_params: Mapping[str, Any] = field(default_factory=dict)
+    credentials: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> str:
         """Return it as one line of JSON. A parameter that JSON does not have becomes its text."""

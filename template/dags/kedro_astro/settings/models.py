@@ -110,6 +110,9 @@ _Function = Annotated[_Path, AfterValidator(Callback)]
 Function = Annotated[_Function | None, Field(title="a path such as package.module.function")]
 Values = Annotated[_Json | None, Field(title="a mapping of names to values that JSON has")]
 Hooks = Annotated[Literal["task", "run"] | None, Field(title="task or run")]
+# What Airflow allows. A URL with a password is none.
+_Conn = Annotated[str, Field(pattern=r"^[\w#!()\-.:/\\]+$", max_length=250)]
+Ids = Annotated[dict[str, _Conn] | None, Field(title="a mapping of names to ids of connections")]
 
 _Group = Annotated[list[_Text], _List]
 # In a schema the pattern of the ids alone would let any other name pass.
@@ -166,7 +169,7 @@ Schedule = Annotated[_Schedule | None, Field(title=SCHEDULE)]
 WHOLE_PROJECT = "whole_project"
 """The section of `__default__`: Kedro drops sections whose name begins with `_`."""
 
-MERGED = {"params": 1, "nodes": 2, "node_tags": 2, "namespaces": 2}
+MERGED = {"params": 1, "credentials": 1, "nodes": 2, "node_tags": 2, "namespaces": 2}
 """What a pipeline's section adds to `default` name by name, and how many levels of names it has."""
 
 SCOPED = {"nodes": "node", "node_tags": "tag of a node", "namespaces": "namespace"}
@@ -224,6 +227,7 @@ class Default(Dag, Task):
     """Settings of all pipelines."""
 
     params: Values = _says("the trigger form's fields and their values")
+    credentials: Ids = _says("which of Kedro's credentials come from which Airflow connection")
     grouping: Grouping = _says("which nodes share a task")
     pipeline_hooks: Hooks = _says(
         "whether Kedro's before_pipeline_run and after_pipeline_run fire in each task, or once a "

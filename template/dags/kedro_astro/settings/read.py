@@ -84,7 +84,9 @@ def _section(raw: Any, model: type[Model], path: str, wrong: list[str]) -> dict[
             try:
                 said[key] = getattr(model.model_validate({key: value}), key)
             except ValidationError as error:
-                wrong.append(f"{here} is {_sentence(error, value)} It must be {must_be(key)}.")
+                # Who writes the secret itself is not to read it in Airflow's UI.
+                what = "wrong." if key == "credentials" else _sentence(error, value)
+                wrong.append(f"{here} is {what} It must be {must_be(key)}.")
     return said
 
 

@@ -36,8 +36,8 @@ def selected(file: File, names: Iterable[str]) -> tuple[str, ...]:
 def for_pipeline(file: File, name: str) -> Said:
     """Return what is said of the pipeline `name`: its own section over `default`, key by key.
 
-    `params` and the settings of nodes, tags and namespaces are added to the default's, name by
-    name; all else replaces it. What is null is left out.
+    `params`, `credentials` and the settings of nodes, tags and namespaces are added to the
+    default's, name by name; all else replaces it. What is null is left out.
     """
     merged = over(file.get("default", {}), file.get(section_name(name), {}))
     return {key: value for key, value in merged.items() if value is not None}
