@@ -66,6 +66,25 @@ class SessionError(KedroAstroError):
     """
 
 
+class DataError(KedroAstroError):
+    """A dataset could not be had.
+
+    Args:
+        name: in the catalog.
+        location: where it is, if that is known.
+        done: what could not be done with it: completes "could not be ...".
+        cause: what the system or a library said.
+        next_: what to do.
+    """
+
+    def __init__(
+        self, name: str, location: str | None, done: str, cause: BaseException, next_: str
+    ) -> None:
+        where = f"{name}, at {location}," if location else name
+        what = f"{where} could not be {done}: {type(cause).__name__}: {cause}"
+        super().__init__(f"{what.rstrip('.')}. {next_}")
+
+
 class CrossingError(KedroAstroError):
     """An in-memory dataset would have to cross from one task to another.
 

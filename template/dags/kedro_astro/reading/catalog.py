@@ -34,17 +34,26 @@ def dataset_of(config: Entry, project: Path, given: bool = False) -> Dataset:
     return Dataset(
         type=f"{kind.__module__}.{kind.__qualname__}" if inspect.isclass(kind) else str(kind),
         persistent=bool(kept) and not _in_memory(kept[0]),
-        location=_location(config, project),
+        location=location(config, project),
         versioned=bool(config.get("versioned")),
         problem="" if given else _problem(config),
         given=given,
     )
 
 
+def entry_of(value: Any) -> Entry:
+    """Return the entry of what is in a catalog: data are kept in memory."""
+    from kedro.io import AbstractDataset, MemoryDataset
+
+    if isinstance(value, AbstractDataset):
+        return {**value._init_config(), "type": type(value)}
+    return {"type": MemoryDataset}
+
+
 def classes(entry: Entry) -> list[Any]:
     """Return the class of an entry and those that it wraps, from outside in; a text says why there
     is none."""
-    types = [part.get("type") for part in _wrapped(entry)]
+    types = [part.get("type") for part in wrapped(entry)]
     return [k if inspect.isclass(k) else _class(k if isinstance(k, str) else "") for k in types]
 
 
@@ -92,7 +101,7 @@ def _problem(config: Entry) -> str:
     return ""
 
 
-def _wrapped(entry: Any) -> Iterator[Entry]:
+def wrapped(entry: Any) -> Iterator[Entry]:
     """Yield an entry and those that it wraps, from outside in. Each may be no more than a type."""
     while isinstance(entry, Mapping):
         yield entry
@@ -100,13 +109,13 @@ def _wrapped(entry: Any) -> Iterator[Entry]:
         entry = inner if inner is None or isinstance(inner, Mapping) else {"type": inner}
 
 
-def _location(config: Entry, project: Path) -> str | None:
+def location(config: Entry, project: Path) -> str | None:
     """Return `filepath` or `path`, relative to the project if it is in it.
 
     Of an address there are scheme, host and path: no user, no password (with whatever in it), no
     query, fragment or parameters, which may all be secrets.
     """
-    for part in _wrapped(config):
+    for part in wrapped(config):
         path = part.get("filepath") or part.get("path")
         if isinstance(path, str) and "://" in path:
             scheme, _, rest = path.partition("://")

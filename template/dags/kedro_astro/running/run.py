@@ -14,20 +14,25 @@ from typing import Any
 from unittest.mock import patch
 
 from kedro_astro.project import kedro_env, own_modules, prepare_kedro
+from kedro_astro.running.data import Data
 from kedro_astro.running.protocol import Speaker
 from kedro_astro.running.session import Session
 from kedro_astro.structure import PIPELINE_HOOKS
 
 
-def run(wanted: Session, mask: Callable[[str], None]) -> None:
+def run(wanted: Session, mask: Callable[[str], None]) -> dict[str, str | None]:
     """Run some nodes of a registered pipeline in this process.
 
     Args:
         wanted: what to run.
         mask: is called with each of the project's credentials before anything uses them.
 
+    Returns:
+        Where each dataset is that was saved: path or URL without credentials, or None.
+
     Raises:
-        Exception: whatever the project raises.
+        DataError: if a dataset cannot be loaded, saved or removed.
+        Exception: whatever else the project raises.
     """
     prepare_kedro()
     from kedro.framework.project import pipelines
@@ -36,9 +41,11 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
     from kedro.runner import SequentialRunner
 
     class NoRunner(SequentialRunner):
-        def run(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        def run(self, pipeline: Any, catalog: Any, *_: Any, **__: Any) -> dict[str, Any]:
+            data.clean_up(catalog, wanted)
             return {}
 
+    data = Data(wanted)
     project = Path(wanted.project)
     _request(wanted, pipelines, bootstrap_project(project).source_dir)
     # `create` would make the version, and ask git for the commit.
@@ -47,19 +54,25 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
     session._store.update(said | {"project_path": project, "session_id": wanted.run_id})
     # Kedro has no public way to the hooks of a session.
     manager = session._hook_manager
-    manager.register(_hooks(cache(mask)))
+    manager.register(_hooks(cache(mask), data))
     for name in {*PIPELINE_HOOKS}.difference(wanted.hooks):
         setattr(manager.hook, name, manager.subset_hook_caller(name, manager.get_plugins()))
     # The first versions of Kedro 1 take one name.
     several = "pipeline_names" in signature(session.run).parameters
     named = {"pipeline_names": [wanted.pipeline]} if several else {"pipeline_name": wanted.pipeline}
-    with session:
-        session.run(
-            **named,
-            node_names=list(wanted.nodes) or None,
-            runner=SequentialRunner() if wanted.nodes else NoRunner(),
-            load_versions=dict(wanted.load_versions),
-        )
+    try:
+        with session:
+            session.run(
+                **named,
+                node_names=list(wanted.nodes) or None,
+                runner=SequentialRunner() if wanted.nodes else NoRunner(),
+                load_versions=dict(wanted.load_versions),
+            )
+    except Exception as error:
+        if data.failed and data.failed[0] is error:
+            raise data.failed[1]  # noqa: B904
+        raise
+    return data.saved
 
 
 def _request(wanted: Session, pipelines: Any, source: Path) -> None:
@@ -80,9 +93,9 @@ def _request(wanted: Session, pipelines: Any, source: Path) -> None:
     pipelines.set_requested = lambda pipeline_names: None  # The session would ask once more.
 
 
-def _hooks(mask: Callable[[str], None]) -> object:
-    """Return Kedro hooks that show the project's secrets to `mask`, and have the run's parameters
-    taken as they are."""
+def _hooks(mask: Callable[[str], None], data: Data) -> object:
+    """Return Kedro hooks that show the project's secrets to `mask` and the catalog to `data`, and
+    have the run's parameters taken as they are."""
     from kedro.config import MissingConfigException, OmegaConfigLoader
     from kedro.framework.hooks import hook_impl
 
@@ -105,8 +118,9 @@ def _hooks(mask: Callable[[str], None]) -> object:
             look(context)
 
         @hook_impl(tryfirst=True)
-        def after_catalog_created(self, conf_creds: Any) -> None:
+        def after_catalog_created(self, catalog: Any, conf_creds: Any) -> None:
             _mapped(conf_creds, tell)
+            data.watch(catalog)
 
     return Hooks()
 
@@ -157,12 +171,13 @@ def main(level: str, output: str = "") -> None:
     threading.Thread(target=lambda: received.read() or os._exit(1), daemon=True).start()
     speaker = Speaker(int(level))
     try:
-        run(session, lambda found: speaker.say(mask=found) if output == "private" else None)
+        private = output == "private"
+        saved = run(session, lambda found: speaker.say(mask=found) if private else None)
     except BaseException as error:
         # Not by a logger: the nodes may have changed what becomes of it.
         said = "The nodes of this task have failed:"
         record = logging.LogRecord(__name__, logging.ERROR, __file__, 0, said, (), sys.exc_info())
         speaker.emit(record)
-        speaker.say(ended=f"{type(error).__name__}: {error}")
+        speaker.say(ended=f"{type(error).__name__}: {error}", saved={})
         raise SystemExit(1) from None
-    speaker.say(ended="")
+    speaker.say(ended="", saved=saved)

@@ -21,6 +21,8 @@ class Session:
         hooks: those of `PIPELINE_HOOKS` that are fired.
         load_versions: by dataset, if not the latest.
         runtime_params: nested, as Kedro takes them.
+        removes: datasets whose folders of this DAG run are removed, when there are no nodes.
+        retention: the age in seconds at which those of the DAG's other runs are, too; None: never.
     """
 
     project: str
@@ -30,6 +32,8 @@ class Session:
     hooks: Sequence[str] = PIPELINE_HOOKS
     load_versions: Mapping[str, str] = field(default_factory=dict)
     runtime_params: Mapping[str, Any] = field(default_factory=dict)
+    removes: Sequence[str] = ()
+    retention: float | None = None
 
     def to_json(self) -> str:
         """Return it as one line of JSON. A parameter that JSON does not have becomes its text."""

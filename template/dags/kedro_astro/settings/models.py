@@ -110,6 +110,8 @@ _Function = Annotated[_Path, AfterValidator(Callback)]
 Function = Annotated[_Function | None, Field(title="a path such as package.module.function")]
 Values = Annotated[_Json | None, Field(title="a mapping of names to values that JSON has")]
 Hooks = Annotated[Literal["task", "run"] | None, Field(title="task or run")]
+_Retention = Literal["forever"] | _Timeout
+Retention = Annotated[_Retention | None, Field(title=f"forever, or more than 0: {MINUTES}")]
 
 _Group = Annotated[list[_Text], _List]
 # In a schema the pattern of the ids alone would let any other name pass.
@@ -228,6 +230,10 @@ class Default(Dag, Task):
     pipeline_hooks: Hooks = _says(
         "whether Kedro's before_pipeline_run and after_pipeline_run fire in each task, or once a "
         "DAG run in two tasks of their own"
+    )
+    retention: Retention = _says(
+        "how long what a run saves in a folder of its own stays if the run does not succeed. A run "
+        "that succeeds removes its own, and what older ones have left; forever: none removes any"
     )
     nodes: ByName = _says("settings of the tasks that hold a node")
     node_tags: ByName = _says("settings of the tasks that hold a node with a Kedro tag")
