@@ -66,25 +66,6 @@ class SessionError(KedroAstroError):
     """
 
 
-class DataError(KedroAstroError):
-    """A dataset could not be had.
-
-    Args:
-        name: in the catalog.
-        location: where it is, if that is known.
-        done: what could not be done with it: completes "could not be ...".
-        cause: what the system or a library said.
-        next_: what to do.
-    """
-
-    def __init__(
-        self, name: str, location: str | None, done: str, cause: BaseException, next_: str
-    ) -> None:
-        where = f"{name}, at {location}," if location else name
-        what = f"{where} could not be {done}: {type(cause).__name__}: {cause}"
-        super().__init__(f"{what.rstrip('.')}. {next_}")
-
-
 class CrossingError(KedroAstroError):
     """An in-memory dataset would have to cross from one task to another.
 
@@ -237,3 +218,31 @@ def of_status(status: int) -> str:
 def ending(status: int) -> str:
     """Return how a process has ended, in words; `status` as above."""
     return f"signal {Signals(-status).name}" if status < 0 else f"status {status}"
+
+
+def not_had(
+    name: str, where: str | None, done: str, cause: BaseException, env: str | None, own: bool
+) -> str:
+    """Return what a task says of a dataset that it cannot load, save or remove.
+
+    Args:
+        name, where: of the dataset, and its path or URL if it has one.
+        done: completes "could not be ...".
+        cause: what the system or a library says.
+        env: the Kedro environment.
+        own: whether it is of the DAG run alone, and not there.
+    """
+    next_ = f"Is there such a place (`data_root` in conf/{env or 'base'}/globals.yml, the variable"
+    next_ += (
+        f" KEDRO_DATA_ROOT, or the path in the catalog), does its store answer here (AWS_ENDPOINT_"
+    )
+    next_ += (
+        f"URL), and let the keys in (conf/{env or 'local'}/credentials.yml, the environment, or"
+    )
+    next_ += " a role)?"
+    if own:
+        next_ = "It is of this run alone, and removed when the run has succeeded. Clear the task"
+        next_ += " that saves it, too (Upstream), or the whole run; `retention: forever` in"
+        next_ += " airflow.yml would have kept it."
+    place = f", at {where}," if where else ""
+    return f"{name}{place} could not be {done}: {type(cause).__name__}: {cause}. {next_}"

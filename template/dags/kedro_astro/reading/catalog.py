@@ -53,7 +53,7 @@ def entry_of(value: Any) -> Entry:
 def classes(entry: Entry) -> list[Any]:
     """Return the class of an entry and those that it wraps, from outside in; a text says why there
     is none."""
-    types = [part.get("type") for part in wrapped(entry)]
+    types = [part.get("type") for part in _wrapped(entry)]
     return [k if inspect.isclass(k) else _class(k if isinstance(k, str) else "") for k in types]
 
 
@@ -101,7 +101,7 @@ def _problem(config: Entry) -> str:
     return ""
 
 
-def wrapped(entry: Any) -> Iterator[Entry]:
+def _wrapped(entry: Any) -> Iterator[Entry]:
     """Yield an entry and those that it wraps, from outside in. Each may be no more than a type."""
     while isinstance(entry, Mapping):
         yield entry
@@ -115,13 +115,20 @@ def location(config: Entry, project: Path) -> str | None:
     Of an address there are scheme, host and path: no user, no password (with whatever in it), no
     query, fragment or parameters, which may all be secrets.
     """
-    for part in wrapped(config):
+    path, _ = placed(config)
+    if "://" in path:
+        scheme, _, rest = path.partition("://")
+        before, _, after = rest.rpartition("@")
+        host = after if ":" in before or "/" not in before else rest
+        return f"{scheme}://{re.split('[?#;]', host)[0]}"
+    return relative(Path(path), project) if path else None
+
+
+def placed(config: Entry) -> tuple[str, Entry]:
+    """Return `filepath` or `path` as it is written, empty if there is none, and the part of the
+    entry that says it."""
+    for part in _wrapped(config):
         path = part.get("filepath") or part.get("path")
-        if isinstance(path, str) and "://" in path:
-            scheme, _, rest = path.partition("://")
-            before, _, after = rest.rpartition("@")
-            host = after if ":" in before or "/" not in before else rest
-            return f"{scheme}://{re.split('[?#;]', host)[0]}"
-        if isinstance(path, str):
-            return relative(Path(path), project)
-    return None
+        if isinstance(path, str | Path):
+            return str(path), part
+    return "", {}

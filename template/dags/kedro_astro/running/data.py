@@ -4,20 +4,21 @@ a DAG run alone needed are removed."""
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from functools import partial
+from glob import has_magic
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kedro_astro.errors import DataError
-from kedro_astro.project import DATA_ROOT, kedro_env
-from kedro_astro.reading.catalog import entry_of, location, wrapped
+from kedro_astro.errors import not_had
+from kedro_astro.reading.catalog import entry_of, location, placed
 from kedro_astro.running.session import Session
 from kedro_astro.structure import RUN_PARAMETER
 
 STORES = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "azure")
-"""Whose errors, like the system's, say that a place cannot be reached: no traceback says more."""
+"""Whose errors say, as the system's do, that a place cannot be reached."""
 
 
 class Data:
@@ -25,109 +26,87 @@ class Data:
 
     Attributes:
         saved: where each dataset is that was saved: path or URL without credentials, or None.
-        failed: the error of a dataset, and what is to be said of it.
     """
 
-    def __init__(self, wanted: Session) -> None:
+    def __init__(self, wanted: Session, env: str | None) -> None:
         self.saved: dict[str, str | None] = {}
-        self.failed: tuple[Exception, DataError] | None = None
-        self._project = Path(wanted.project)
+        self._wanted, self._env = wanted, env
         self._run = str(wanted.runtime_params.get(RUN_PARAMETER, ""))
-        from fsspec.config import conf
-
-        # A store that does not answer is to end a task in half a minute. Left alone, s3fs tries five
-        # times, and each time botocore five times, for 15 seconds.
-        says = os.environ.keys() & {"AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE"}
-        tries = {} if says else {"retries": {"mode": "standard", "total_max_attempts": 2}}
-        conf.setdefault("s3", {}).setdefault("config_kwargs", {"read_timeout": 6, **tries})
 
     def watch(self, catalog: Any) -> None:
-        """Have a catalog say which of its datasets it could not load, save or confirm."""
-        for verb, done in {"load": "loaded", "save": "saved", "confirm": "confirmed"}.items():
-            setattr(catalog, verb, partial(self._do, getattr(catalog, verb), catalog, done))
+        """Have a catalog say which of its datasets it could not load or save, and why."""
+        from fsspec.config import conf
 
-    def _do(self, do: Callable[..., Any], catalog: Any, done: str, *args: Any, **named: Any) -> Any:
+        # A store that never answers is to end a task in half a minute. Left alone, s3fs asks it
+        # five times, botocore each time five times, and each waits for 15 seconds.
+        theirs = os.environ.keys() & {"AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE"}
+        tries = {} if theirs else {"retries": {"mode": "standard", "total_max_attempts": 2}}
+        conf.setdefault("s3", {}).setdefault("config_kwargs", {"read_timeout": 5, **tries})
+        catalog.load = partial(self._do, "loaded", catalog.load, catalog)
+        catalog.save = partial(self._do, "saved", catalog.save, catalog)
+
+    def clean_up(self, catalog: Any) -> None:
+        """Remove what this DAG run saved in folders of its own, and what others left long ago.
+
+        Raises:
+            DatasetError: if a store does not let it.
+        """
+        for name in self._wanted.removes:
+            self._do("removed", partial(self._remove, catalog), catalog, name)
+
+    def _do(self, done: str, do: Callable[..., Any], catalog: Any, *args: Any, **named: Any) -> Any:
+        from kedro.io.core import DatasetError, VersionNotFoundError
+
+        # Here it is imported if any dataset needs it.
+        if (s3 := getattr(sys.modules.get("s3fs"), "S3FileSystem", None)) and s3.retries == 5:
+            s3.retries = 2
         name = [*args, *named.values()][0]
-        # Where it is loaded: a dataset of S3 has loaded it.
-        if (files := getattr(sys.modules.get("s3fs"), "S3FileSystem", None)) and files.retries == 5:
-            files.retries = 2
+        where = location(entry_of(catalog.get(name)), Path(self._wanted.project))
         try:
             result = do(*args, **named)
         except Exception as error:
-            self._tell(error, name, location(entry_of(catalog.get(name)), self._project), done)
-            raise
+            cause: BaseException = error
+            while isinstance(cause, DatasetError) and cause.__cause__:
+                cause = cause.__cause__
+            of_a_store = type(cause).__module__.partition(".")[0] in STORES
+            if not of_a_store and not isinstance(cause, OSError | VersionNotFoundError):
+                raise
+            own = bool(self._run) and self._run in (where or "") and done == "loaded"
+            raise DatasetError(not_had(name, where, done, cause, self._env, own)) from None
         if done == "saved":
-            self.saved[name] = location(entry_of(catalog.get(name)), self._project)
+            self.saved[name] = where
         return result
 
-    def _tell(self, error: Exception, name: str, place: str | None, done: str) -> None:
-        from kedro.io.core import DatasetError
-
-        cause: BaseException = error
-        while isinstance(cause, DatasetError) and cause.__cause__:
-            cause = cause.__cause__
-        conf = f"conf/{kedro_env(self._project) or 'base'}"
-        where = f"`data_root` in {conf}/globals.yml, {DATA_ROOT}, or its path in the catalog"
-        of_library = type(cause).__module__.partition(".")[0] in STORES
-        if done == "loaded" and self._run and self._run in (place or ""):
-            what = "It is of this run alone, and is removed when the run has succeeded. Clear the"
-            next_ = f"{what} task that saves it too (with Upstream), or say `retention: forever`"
-            next_ = f"{next_} in airflow.yml for the runs to come."
-        elif isinstance(cause, FileNotFoundError | DatasetError):
-            next_ = f"Put it there, or correct the place: {where}."
-        elif isinstance(cause, PermissionError) or "Credentials" in type(cause).__name__:
-            keys = f"{conf}/credentials.yml, the environment (AWS_ACCESS_KEY_ID, say), or a role"
-            next_ = f"Let this task read and write there, and give it the keys: {keys}."
-        else:
-            next_ = f"Is that place reachable from here, and right: {where}; AWS_ENDPOINT_URL?"
-        said = DataError(name, place, done, cause, next_)
-        said.__cause__ = None if of_library or isinstance(cause, OSError | DatasetError) else error
-        said.__suppress_context__ = True
-        self.failed = error, said
-
-    def clean_up(self, catalog: Any, wanted: Session) -> None:
-        """Remove what this DAG run saved in folders of its own, and what others left long ago.
-
-        A folder or file is removed if this run's name is in its own name, and no other run of any
-        DAG has that; of the DAG's other runs what stands beside it and differs in nothing else.
-        """
-        for name in wanted.removes:
-            removed = catalog.get(name)
-            try:
-                for files, folder in self._folders(removed):
-                    for old in self._older(files, folder, wanted.retention):
-                        files.rm(old, recursive=True)
-                    if files.exists(folder):
-                        files.rm(folder, recursive=True)
-            except Exception as error:
-                self._tell(error, name, location(entry_of(removed), self._project), "removed")
-                raise
-
-    def _folders(self, dataset: Any) -> Iterator[tuple[Any, str]]:
+    def _remove(self, catalog: Any, name: str) -> None:
+        """Remove the folder or file that has this run's name in its own, which no other run of any
+        DAG has; and what stands beside it and differs only in which run of the DAG it is of."""
         from fsspec.core import url_to_fs
 
-        for part in wrapped(entry_of(dataset)):
-            if path := part.get("filepath") or part.get("path"):
-                options = {**(part.get("fs_args") or {}), **(part.get("credentials") or {})}
-                options = {k: v for k, v in options.items() if not k.startswith("open_args")}
-                files, place = url_to_fs(str(path), **options)
-                files.invalidate_cache()
-                whole = PurePosixPath(place)
-                named = [p for p in (whole, *whole.parents) if self._run in p.name]
-                yield from ((files, str(each)) for each in named[-1:])
-                return
+        path, entry = placed(entry_of(catalog.get(name)))
+        options = {**(entry.get("fs_args") or {}), **(entry.get("credentials") or {})}
+        options = {key: each for key, each in options.items() if not key.startswith("open_args")}
+        files, path = url_to_fs(path, **options)
+        files.invalidate_cache()
+        named = [
+            p for p in (PurePosixPath(path), *PurePosixPath(path).parents) if self._run in p.name
+        ]
+        for folder in named[-1:]:
+            if has_magic(str(folder)) and "file" not in files.protocol:
+                raise OSError("it has a * ? or [ in its path, which is a pattern there")
+            with suppress(FileNotFoundError):
+                files.rm(str(folder), recursive=True)
+            self._remove_older(files, folder)
 
-    def _older(self, files: Any, folder: str, retention: float | None) -> Iterator[str]:
-        if retention is None:
+    def _remove_older(self, files: Any, folder: PurePosixPath) -> None:
+        if self._wanted.retention is None:
             return
-        place = PurePosixPath(folder)
-        _, dag, _ = self._run.rsplit("-", 2)
-        before, after = (re.escape(part) for part in place.name.split(self._run, 1))
+        limit = datetime.now(timezone.utc) - timedelta(seconds=self._wanted.retention)
+        before, after = map(re.escape, folder.name.split(self._run, 1))
+        dag = self._run.split("-")[-2]
         run = rf"[\d-]{{10}}T[\d.]{{12}}Z-{dag}-[0-9a-f]{{8}}"
-        limit = datetime.now(timezone.utc) - timedelta(seconds=retention)
-        for other in files.ls(str(place.parent), detail=False):
-            name = PurePosixPath(other).name
-            if self._run not in name and re.fullmatch(before + run + after, name):
-                times = [files.modified(file) for file in files.find(other)]
-                if times and max(times) < limit:
-                    yield other
+        for other in files.ls(str(folder.parent), detail=False):
+            if re.fullmatch(before + run + after, PurePosixPath(other).name):
+                # Another run may remove it, too.
+                with suppress(FileNotFoundError):
+                    if max(map(files.modified, files.find(other)), default=limit) < limit:
+                        files.rm(other, recursive=True)

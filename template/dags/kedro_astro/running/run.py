@@ -31,8 +31,8 @@ def run(wanted: Session, mask: Callable[[str], None]) -> dict[str, str | None]:
         Where each dataset is that was saved: path or URL without credentials, or None.
 
     Raises:
-        DataError: if a dataset cannot be loaded, saved or removed.
-        Exception: whatever else the project raises.
+        Exception: whatever the project raises. A `DatasetError` that the system or a store is the
+            reason for says which dataset it is, and what to do.
     """
     prepare_kedro()
     from kedro.framework.project import pipelines
@@ -42,11 +42,11 @@ def run(wanted: Session, mask: Callable[[str], None]) -> dict[str, str | None]:
 
     class NoRunner(SequentialRunner):
         def run(self, pipeline: Any, catalog: Any, *_: Any, **__: Any) -> dict[str, Any]:
-            data.clean_up(catalog, wanted)
+            data.clean_up(catalog)
             return {}
 
-    data = Data(wanted)
     project = Path(wanted.project)
+    data = Data(wanted, kedro_env(project))
     _request(wanted, pipelines, bootstrap_project(project).source_dir)
     # `create` would make the version, and ask git for the commit.
     session = KedroSession(wanted.run_id, project_path=project, save_on_close=True)
@@ -60,18 +60,13 @@ def run(wanted: Session, mask: Callable[[str], None]) -> dict[str, str | None]:
     # The first versions of Kedro 1 take one name.
     several = "pipeline_names" in signature(session.run).parameters
     named = {"pipeline_names": [wanted.pipeline]} if several else {"pipeline_name": wanted.pipeline}
-    try:
-        with session:
-            session.run(
-                **named,
-                node_names=list(wanted.nodes) or None,
-                runner=SequentialRunner() if wanted.nodes else NoRunner(),
-                load_versions=dict(wanted.load_versions),
-            )
-    except Exception as error:
-        if data.failed and data.failed[0] is error:
-            raise data.failed[1]  # noqa: B904
-        raise
+    with session:
+        session.run(
+            **named,
+            node_names=list(wanted.nodes) or None,
+            runner=SequentialRunner() if wanted.nodes else NoRunner(),
+            load_versions=dict(wanted.load_versions),
+        )
     return data.saved
 
 
