@@ -220,29 +220,25 @@ def ending(status: int) -> str:
     return f"signal {Signals(-status).name}" if status < 0 else f"status {status}"
 
 
-def not_had(
-    name: str, where: str | None, done: str, cause: BaseException, env: str | None, own: bool
-) -> str:
+def not_had(name: str, where: str | None, done: str, cause: BaseException, own: bool) -> str:
     """Return what a task says of a dataset that it cannot load, save or remove.
 
     Args:
         name, where: of the dataset, and its path or URL if it has one.
         done: completes "could not be ...".
         cause: what the system or a library says.
-        env: the Kedro environment.
         own: whether it is of the DAG run alone, and not there.
     """
-    next_ = f"Is there such a place (`data_root` in conf/{env or 'base'}/globals.yml, the variable"
-    next_ += (
-        f" KEDRO_DATA_ROOT, or the path in the catalog), does its store answer here (AWS_ENDPOINT_"
-    )
-    next_ += (
-        f"URL), and let the keys in (conf/{env or 'local'}/credentials.yml, the environment, or"
-    )
-    next_ += " a role)?"
+    next_ = """Is there such a place (`data_root` in globals.yml, the variable KEDRO_DATA_ROOT, or
+the path in the catalog)? Does its store answer here (AWS_ENDPOINT_URL)? Do the keys let this task
+in (credentials.yml of the Kedro environment, variables such as AWS_ACCESS_KEY_ID, or a role)?"""
     if own:
-        next_ = "It is of this run alone, and removed when the run has succeeded. Clear the task"
-        next_ += " that saves it, too (Upstream), or the whole run; `retention: forever` in"
-        next_ += " airflow.yml would have kept it."
+        next_ = """It is of this run alone, and is removed when the run has succeeded. Clear the
+task that saves it, too (Upstream). `retention: forever` in airflow.yml keeps what runs save."""
+    if done == "removed":
+        next_ += (
+            " The run's results are whole. `retention: forever` in airflow.yml removes nothing."
+        )
     place = f", at {where}," if where else ""
-    return f"{name}{place} could not be {done}: {type(cause).__name__}: {cause}. {next_}"
+    said = f"{name}{place} could not be {done}: {type(cause).__name__}: {cause}. {next_}"
+    return said.replace("\n", " ")

@@ -24,9 +24,6 @@ AIRFLOW_PYTHON = ".venv-airflow/bin/python"
 PYTHON = "KEDRO_ASTRO_PYTHON"
 """Names the interpreter that has Kedro and the project's libraries, if Airflow's has not."""
 
-DATA_ROOT = "KEDRO_DATA_ROOT"
-"""Says where the data are, if the project's configuration asks for it as the template's does."""
-
 TARGETS = ("astro", "mwaa", "kubernetes")
 """Where a project may be deployed: workers there share no disk."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kedro_astro.planning import Blueprint
-from kedro_astro.project import DATA_ROOT, PYTHON, SHIM, cache_folder, kedro_env
+from kedro_astro.project import PYTHON, SHIM, cache_folder, kedro_env
 
 if TYPE_CHECKING:
     from kedro_astro.structure import Structure
@@ -156,7 +156,7 @@ def fingerprint_of(project: Path, sources: Iterable[str]) -> str:
     the Kedro environment, this package, the interpreters and when something was installed there."""
     pythons = sorted({os.path.abspath(file) for file in (own_python(), sys.executable) if file})
     # An update of the shim changes its checksums.
-    facts: list[object] = [kedro_env(project), os.environ.get(DATA_ROOT), *pythons]
+    facts: list[object] = [kedro_env(project), os.environ.get("KEDRO_DATA_ROOT"), *pythons]
     facts += _stats(str(SHIM / "CHECKSUMS"))
     facts += [_stat(folder) for python in pythons for folder in _site_packages(python)]
     for name in sources:

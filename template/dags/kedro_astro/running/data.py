@@ -28,9 +28,9 @@ class Data:
         saved: where each dataset is that was saved: path or URL without credentials, or None.
     """
 
-    def __init__(self, wanted: Session, env: str | None) -> None:
+    def __init__(self, wanted: Session) -> None:
         self.saved: dict[str, str | None] = {}
-        self._wanted, self._env = wanted, env
+        self._wanted = wanted
         self._run = str(wanted.runtime_params.get(RUN_PARAMETER, ""))
 
     def watch(self, catalog: Any) -> None:
@@ -68,11 +68,12 @@ class Data:
             cause: BaseException = error
             while isinstance(cause, DatasetError) and cause.__cause__:
                 cause = cause.__cause__
+            missing = isinstance(cause, FileNotFoundError | VersionNotFoundError)
             of_a_store = type(cause).__module__.partition(".")[0] in STORES
-            if not of_a_store and not isinstance(cause, OSError | VersionNotFoundError):
+            if not (missing or of_a_store or isinstance(cause, OSError) or done == "removed"):
                 raise
-            own = bool(self._run) and self._run in (where or "") and done == "loaded"
-            raise DatasetError(not_had(name, where, done, cause, self._env, own)) from None
+            own = missing and bool(self._run) and self._run in (where or "")
+            raise DatasetError(not_had(name, where, done, cause, own)) from None
         if done == "saved":
             self.saved[name] = where
         return result
@@ -87,10 +88,8 @@ class Data:
         options = {key: each for key, each in options.items() if not key.startswith("open_args")}
         files, path = url_to_fs(path, **options)
         files.invalidate_cache()
-        named = [
-            p for p in (PurePosixPath(path), *PurePosixPath(path).parents) if self._run in p.name
-        ]
-        for folder in named[-1:]:
+        place = PurePosixPath(path)
+        for folder in [p for p in (place, *place.parents) if self._run in p.name][-1:]:
             if has_magic(str(folder)) and "file" not in files.protocol:
                 raise OSError("it has a * ? or [ in its path, which is a pattern there")
             with suppress(FileNotFoundError):

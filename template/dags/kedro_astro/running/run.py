@@ -46,7 +46,7 @@ def run(wanted: Session, mask: Callable[[str], None]) -> dict[str, str | None]:
             return {}
 
     project = Path(wanted.project)
-    data = Data(wanted, kedro_env(project))
+    data = Data(wanted)
     _request(wanted, pipelines, bootstrap_project(project).source_dir)
     # `create` would make the version, and ask git for the commit.
     session = KedroSession(wanted.run_id, project_path=project, save_on_close=True)
