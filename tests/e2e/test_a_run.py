@@ -49,7 +49,7 @@ def test_nodes_that_share_memory_share_a_task(airflow: Client, first_run: str) -
     tasks = {task.task_id for task in airflow.task_instances("penguins", first_run)}
     assert tasks == {
         *("select_measurements", "drop_incomplete", "summarise_species"),
-        *("data_science", "plot_penguins"),
+        *("data_science", "plot_penguins", "clean_up"),
     }
 
 

@@ -18,10 +18,13 @@ stamped: {type: json.JSONDataset, filepath: data/stamped.json, versioned: true}
 verdict: {type: json.JSONDataset, filepath: data/verdict.json, versioned: true}
 """
 STAMPS = """
+from pathlib import Path
 from kedro.pipeline import node, pipeline
 def stamp(number):
     return number, number
 def compare(persisted, kept):
+    if kept == 13 and not Path("data/mended").exists():
+        raise OSError("the ship has to wait")
     return [persisted, kept]
 def create_pipeline(**kwargs):
     return pipeline([
@@ -29,6 +32,21 @@ def create_pipeline(**kwargs):
         node(compare, ["stamped", "kept"], "verdict", name="compare"),
     ])
 """
+VAULT = """
+import json
+from pathlib import Path
+from kedro.io import AbstractDataset
+class Vault(AbstractDataset):
+    def __init__(self, filepath):
+        self.file = Path("data/vault-" + filepath.split("/")[3])
+    def load(self):
+        return json.loads(self.file.read_text())
+    def save(self, data):
+        self.file.write_text(json.dumps(data))
+    def _describe(self):
+        return {}
+"""
+"""Datasets in places that nothing but their own class can reach."""
 SEASONS = """
 from pathlib import Path
 from uuid import uuid4
@@ -65,7 +83,13 @@ def times(airflow: Client, dag_id: str, run_id: str) -> tuple[datetime, datetime
     return run.start_date, run.end_date
 
 
-def test_three_runs_at_once_never_mix_their_data(airflow: Client, project: Path) -> None:
+def of_runs(project: Path) -> list[Path]:
+    """The folders that runs of the stamps have for themselves."""
+    return [file.parent for file in project.glob("data/02_intermediate/*/kept.pickle")]
+
+
+def test_eight_runs_at_once_never_mix_their_data(airflow: Client, project: Path) -> None:
+    """And what each alone needed is gone when it has succeeded."""
     catalog = project / "conf/base/catalog.yml"
     catalog.write_text(catalog.read_text() + STAMPS_CATALOG)
     (project / "conf/base/parameters_stamps.yml").write_text("stamp: 0\n")
@@ -73,7 +97,7 @@ def test_three_runs_at_once_never_mix_their_data(airflow: Client, project: Path)
     folder.mkdir()
     (folder / "__init__.py").write_text(STAMPS)
     airflow.wait_for("the new DAG", lambda: "penguins.stamps" in airflow.dag_ids())
-    runs = {number: airflow.trigger("penguins.stamps", {"stamp": number}) for number in (1, 2, 3)}
+    runs = {n: airflow.trigger("penguins.stamps", {"stamp": n}) for n in range(1, 9)}
     for number, run_id in runs.items():
         assert airflow.wait_for_run("penguins.stamps", run_id) == "success"
         saved = airflow.saved("penguins.stamps", run_id, "compare")["verdict"]
@@ -83,6 +107,51 @@ def test_three_runs_at_once_never_mix_their_data(airflow: Client, project: Path)
         *(times(airflow, "penguins.stamps", run) for run in runs.values()), strict=True
     )
     assert max(starts) < min(ends)
+    assert of_runs(project) == []
+
+
+def states(airflow: Client, run_id: str) -> dict[str, str | None]:
+    tasks = airflow.task_instances("penguins.stamps", run_id)
+    return {task.task_id: task.state and task.state.value for task in tasks}
+
+
+def test_what_a_run_needs_is_there_until_it_has_succeeded(airflow: Client, project: Path) -> None:
+    dag_id = "penguins.stamps"
+    run_id = airflow.trigger(dag_id, {"stamp": 13})
+    assert airflow.wait_for_run(dag_id, run_id) == "failed"
+    assert states(airflow, run_id)["clean_up"] == "upstream_failed"
+    assert len(of_runs(project)) == 1
+    (project / "data/mended").touch()
+    airflow.clear(dag_id, run_id, "compare", downstream=True)
+    airflow.wait_for("the mended run", lambda: airflow.run(dag_id, run_id).state == "success")
+    assert states(airflow, run_id)["clean_up"] == "success" and of_runs(project) == []
+
+    # Now it has what it needs no more, and says so.
+    airflow.clear(dag_id, run_id, "compare")
+    airflow.wait_for("its end", lambda: airflow.run(dag_id, run_id).state == "failed")
+    log = json.dumps(airflow.task_log(dag_id, run_id, "compare", 3))
+    assert "kept, at data/02_intermediate/" in log and "Clear the task that saves it, too" in log
+
+
+def test_what_cannot_be_removed_fails_its_task_and_not_the_run(
+    airflow: Client, project: Path
+) -> None:
+    """The results are whole; that something is left is in red, and in the log."""
+    trap = "\"stamped\": {type: penguins.vault.Vault, filepath: 'vault://b/${%s}/v'}\n"
+    append(project / "conf/airflow/catalog.yml", trap % "runtime_params:airflow_run,local")
+    (project / "src/penguins/vault.py").write_text(VAULT)
+    append(project / "conf/airflow/airflow.yml", "\nstamps: {tags: [vault]}\n")
+    airflow.wait_for(
+        "the new settings",
+        lambda: (
+            "vault" in [tag.name for tag in DAGApi(airflow.api).get_dag("penguins.stamps").tags]
+        ),
+    )
+    run_id = airflow.trigger("penguins.stamps", {"stamp": 1})
+    assert airflow.wait_for_run("penguins.stamps", run_id) == "success"
+    assert states(airflow, run_id)["clean_up"] == "failed" and of_runs(project) == []
+    log = json.dumps(airflow.task_log("penguins.stamps", run_id, "clean_up"))
+    assert "stamped, at vault://b/" in log and "could not be removed" in log
 
 
 def test_templates_are_for_airflow_yml_and_not_for_trigger_forms(
@@ -90,8 +159,8 @@ def test_templates_are_for_airflow_yml_and_not_for_trigger_forms(
 ) -> None:
     """Whoever may start a run may not read what a template can: connections, variables."""
     settings = project / "conf/airflow/airflow.yml"
-    said = "\nstamps: {params: {stamp: '{{ dag.dag_id }}'}, tags: [stamped]}\n"
-    settings.write_text(settings.read_text() + said)
+    said = "stamps: {params: {stamp: '{{ dag.dag_id }}'}, tags: [stamped]}\n"
+    settings.write_text(settings.read_text().replace("stamps: {tags: [vault]}\n", said))
     airflow.wait_for(
         "the new settings",
         lambda: (

@@ -22,6 +22,7 @@ LASTING = {name: Dataset("pickle.PickleDataset", persistent=True) for name in ("
 SECTION: dict[str, Any] = {
     "dag_id": "shop.daily",
     "pipeline_hooks": "run",
+    "retention": "7d",
     "description": "All of it",
     "tags": ["shop"],
     "schedule": "0 6 * * mon-fri",
@@ -64,6 +65,7 @@ ACCEPTED: list[dict[str, Any]] = [
     *({key: None} for key in SECTION),
     *({"start_date": date} for date in ("2024-01-31 06:30", "2024-01-31T06:30:00Z", [2024, 1, 31])),
     *({"retry_delay": said} for said in (5, 0.5, 0, "30s", "5m", "1.5 h", "365d")),
+    {"retention": "forever"},
     *({"execution_timeout": said} for said in (0.1, 525_600, "0.5s", "10 m")),
     *({"retry_exponential_backoff": said} for said in (False, 0, 3, 1.5)),
     *({"schedule": said} for said in ("@daily", "0 0 * * 1#2", "None", "whatever Airflow takes")),

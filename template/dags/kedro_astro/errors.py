@@ -234,3 +234,27 @@ def of_status(status: int) -> str:
 def ending(status: int) -> str:
     """Return how a process has ended, in words; `status` as above."""
     return f"signal {Signals(-status).name}" if status < 0 else f"status {status}"
+
+
+def not_had(name: str, where: str | None, done: str, cause: BaseException, own: bool) -> str:
+    """Return what a task says of a dataset that it cannot load, save or remove.
+
+    Args:
+        name, where: of the dataset, and its path or URL if it has one.
+        done: completes "could not be ...".
+        cause: what the system or a library says.
+        own: whether it is of the DAG run alone, and not there.
+    """
+    next_ = """Is there such a place (`data_root` in globals.yml, the variable KEDRO_DATA_ROOT, or
+the path in the catalog)? Does its store answer here (AWS_ENDPOINT_URL)? Do the keys let this task
+in (credentials.yml of the Kedro environment, variables such as AWS_ACCESS_KEY_ID, or a role)?"""
+    if own:
+        next_ = """It is of this run alone, and is removed when the run has succeeded. Clear the
+task that saves it, too (Upstream). `retention: forever` in airflow.yml keeps what runs save."""
+    if done == "removed":
+        next_ += (
+            " The run's results are whole. `retention: forever` in airflow.yml removes nothing."
+        )
+    place = f", at {where}," if where else ""
+    said = f"{name}{place} could not be {done}: {type(cause).__name__}: {cause}. {next_}"
+    return said.replace("\n", " ")

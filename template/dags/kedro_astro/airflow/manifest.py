@@ -156,7 +156,8 @@ def fingerprint_of(project: Path, sources: Iterable[str]) -> str:
     the Kedro environment, this package, the interpreters and when something was installed there."""
     pythons = sorted({os.path.abspath(file) for file in (own_python(), sys.executable) if file})
     # An update of the shim changes its checksums.
-    facts: list[object] = [kedro_env(project), *pythons, *_stats(str(SHIM / "CHECKSUMS"))]
+    facts: list[object] = [kedro_env(project), os.environ.get("KEDRO_DATA_ROOT"), *pythons]
+    facts += _stats(str(SHIM / "CHECKSUMS"))
     facts += [_stat(folder) for python in pythons for folder in _site_packages(python)]
     for name in sources:
         facts += _stats(str(project / name))

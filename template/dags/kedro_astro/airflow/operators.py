@@ -39,7 +39,7 @@ class KedroOperator(BaseOperator):
         from kedro_astro.planning.ids import folder_of_run, version_of_run
         from kedro_astro.running import places
         from kedro_astro.running.session import Session
-        from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER, nested
+        from kedro_astro.structure import RUN_PARAMETER, nested
 
         dag_run: Any = context["dag_run"]
         due = _due(dag_run)
@@ -48,7 +48,7 @@ class KedroOperator(BaseOperator):
         version = version_of_run(due, *ids, dag_run.start_date, context["ti"].try_number)
         project, blueprint, work = self.made_of
         saves = work["saves"]
-        own = {name: version for name, (_, versioned) in saves.items() if versioned}
+        own = {name: version for name, versioned in saves.items() if versioned}
         session = Session(
             project=project,
             pipeline=blueprint["pipeline"],
@@ -58,15 +58,14 @@ class KedroOperator(BaseOperator):
             load_versions=own | self._upstream_versions(context, work["producers"]),
             runtime_params=nested(self._changed(context, blueprint)) | {RUN_PARAMETER: folder},
             credentials=credentials(blueprint["credentials"]),
+            removes=work["removes"],
+            retention=work["retention"],
         )
         if python := own_python():
-            places.venv(session, _mask_secret(), python, partial(setattr, self, "end"))
+            saved = places.venv(session, _mask_secret(), python, partial(setattr, self, "end"))
         else:
-            places.worker(session, _mask_secret())
-        return {
-            name: {"location": path and path.replace(RUN_FOLDER, folder), "version": own.get(name)}
-            for name, (path, _) in saves.items()
-        }
+            saved = places.worker(session, _mask_secret())
+        return {n: {"location": saved.get(n), "version": own.get(n)} for n in saves}
 
     def on_kill(self) -> None:
         """End what runs in a place of its own, too."""

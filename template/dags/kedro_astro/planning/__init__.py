@@ -13,7 +13,9 @@ Work = dict[str, Any]
 - `nodes`: their names, in order.
 - `hooks`: those of Kedro's pipeline hooks that it fires.
 - `producers`: by versioned input that another task of the DAG saves, that task's id.
-- `saves`: by output, its location (or None) and whether it is versioned.
+- `saves`: by output, whether it is versioned.
+- `removes`: datasets of the run alone that are removed; what does is an Airflow teardown.
+- `retention`: how many seconds of other runs that is kept; None if forever.
 """
 
 Blueprint = dict[str, Any]

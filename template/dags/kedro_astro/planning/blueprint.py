@@ -79,7 +79,9 @@ def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any
     datasets, saved_by = structure.datasets, plan.saved_by
     versioned = [n for n in task.inputs if datasets[n].versioned and untranscoded(n) in saved_by]
     lasting = [name for name in task.outputs if not datasets[name].of_one_run]
-    hooks = PIPELINE_HOOKS if plan.settings.get("pipeline_hooks") != "run" else (task.hook,)
+    fired = PIPELINE_HOOKS if plan.settings.get("pipeline_hooks") != "run" else (task.hook,)
+    hooks = () if task.removes else fired
+    retention = plan.settings.get("retention")
     return {
         "task_id": task.task_id,
         "label": display_name(task),
@@ -92,7 +94,9 @@ def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any
             "nodes": [node.name for node in task.nodes],
             "hooks": [name for name in hooks if name],
             "producers": {name: saved_by[untranscoded(name)] for name in versioned},
-            "saves": {n: (datasets[n].location, datasets[n].versioned) for n in task.outputs},
+            "saves": {name: datasets[name].versioned for name in task.outputs},
+            "removes": list(task.removes),
+            "retention": retention.total_seconds() if retention and task.removes else None,
         },
     }
 

@@ -26,6 +26,7 @@ class Task:
         merged: whether it holds more than the grouping asks for, because groups would have waited
             for each other.
         hook: Kedro's hook that is all the task does, once a DAG run.
+        removes: datasets of the run alone; to remove what it saved of them is all the task does.
     """
 
     task_id: str
@@ -35,6 +36,7 @@ class Task:
     outputs: tuple[str, ...]
     merged: bool = False
     hook: str | None = None
+    removes: tuple[str, ...] = ()
 
     @property
     def namespaces(self) -> list[str]:

@@ -45,11 +45,13 @@ def version_of_run(
 def folder_of_run(due: datetime, dag_id: str, run_id: str) -> str:
     """Return the name of a folder that no other DAG run has and all tasks of this one know.
 
+    `folders_like` finds those of the DAG's other runs.
+
     Args:
         due: when the run was due, so that the folders sort by it.
         dag_id, run_id: what makes the run unique in Airflow.
     """
-    return hashed(_moment(due), dag_id, run_id)
+    return hashed(hashed(_moment(due), dag_id), dag_id, run_id)
 
 
 def _moment(due: datetime) -> str:

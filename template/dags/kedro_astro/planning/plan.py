@@ -13,6 +13,9 @@ from kedro_astro.settings.read import read
 from kedro_astro.settings.use import Said, for_pipeline, for_task, selected
 from kedro_astro.structure import PIPELINE_HOOKS, Dataset, Pipeline, Structure, untranscoded
 
+CLEAN_UP = "clean_up"
+"""The id of the task that removes what a run alone needed."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -93,6 +96,8 @@ def _plan(pipeline: Pipeline, structure: Structure, name: str, settings: Said) -
     planned = tasks(pipeline, structure.datasets, grouping)
     if settings.get("pipeline_hooks") == "run":
         planned = _with_pipeline_hooks(planned)
+    if settings.get("retention") != "forever":
+        planned = _with_clean_up(planned, structure.datasets)
     arguments = {task.task_id: for_task(settings, task.nodes) for task in planned}
     return Plan(pipeline, name, settings, planned, arguments)
 
@@ -101,14 +106,29 @@ def _with_pipeline_hooks(planned: Sequence[Task]) -> tuple[Task, ...]:
     """Return the tasks with one before all of them and one behind, for Kedro's pipeline hooks."""
     ids = {task.task_id for task in planned}
     first, last = (n if n not in ids else hashed(n, *sorted(ids)) for n in PIPELINE_HOOKS)
-    leaves = ids.difference(*(task.upstream for task in planned))
     # What the run saved is an input of the last one: a hook that loads it must get this run's.
     saved = tuple(sorted({name for task in planned for name in task.outputs}))
     return (
         Task(first, (), (), (), (), hook="before_pipeline_run"),
         *(replace(task, upstream=task.upstream or (first,)) for task in planned),
-        Task(last, (), tuple(sorted(leaves)), saved, (), hook="after_pipeline_run"),
+        Task(last, (), _leaves(planned), saved, (), hook="after_pipeline_run"),
     )
+
+
+def _with_clean_up(planned: Sequence[Task], datasets: Mapping[str, Dataset]) -> tuple[Task, ...]:
+    """Return the tasks with one behind all of them that removes what the run alone needed, if it
+    saves any such thing."""
+    own = sorted(n for task in planned for n in task.outputs if datasets[n].of_one_run)
+    ids = {task.task_id for task in planned}
+    name = CLEAN_UP if CLEAN_UP not in ids else hashed(CLEAN_UP, *sorted(ids))
+    last = Task(name, (), _leaves(planned), (), (), removes=tuple(own))
+    return (*planned, last) if own else tuple(planned)
+
+
+def _leaves(planned: Sequence[Task]) -> tuple[str, ...]:
+    """Return the ids of the tasks that no other waits for."""
+    before = {task_id for task in planned for task_id in task.upstream}
+    return tuple(sorted({task.task_id for task in planned} - before))
 
 
 def shared_by_runs(planned: Sequence[Task], datasets: Mapping[str, Dataset]) -> list[str]:

@@ -86,6 +86,7 @@ def task_doc(task: Task, datasets: Mapping[str, Dataset]) -> str:
     docs = ((n.name, re.sub(r"\n(?: {1,4}(?=[^\s*-])|(?=:\w))", "\n- ", n.doc)) for n in task.nodes)
     parts = {
         "Fires": f"the project's `{task.hook}` hooks, once a DAG run" if task.hook else "",
+        "Removes": _listed((name, _description(datasets[name])) for name in task.removes),
         "Nodes": "\n\n".join(f"`{name}`\n\n{doc}".strip() for name, doc in docs),
         "Loads": _listed((name, _description(datasets[name])) for name in task.inputs),
         "Saves": _listed((name, _description(datasets[name])) for name in task.outputs),

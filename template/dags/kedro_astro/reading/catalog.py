@@ -35,11 +35,20 @@ def dataset_of(config: Entry, project: Path, given: bool = False) -> Dataset:
     return Dataset(
         type=f"{kind.__module__}.{kind.__qualname__}" if inspect.isclass(kind) else str(kind),
         persistent=bool(kept) and not _in_memory(kept[0]),
-        location=_location(config, project),
+        location=location(config, project),
         versioned=bool(config.get("versioned")),
         problem="" if given else _problem(config),
         given=given,
     )
+
+
+def entry_of(value: Any) -> Entry:
+    """Return the entry of what is in a catalog: data are kept in memory."""
+    from kedro.io import AbstractDataset, MemoryDataset
+
+    if isinstance(value, AbstractDataset):
+        return {**value._init_config(), "type": type(value)}
+    return {"type": MemoryDataset}
 
 
 def classes(entry: Entry) -> list[Any]:
@@ -110,19 +119,26 @@ def _wrapped(entry: Any) -> Iterator[Entry]:
         entry = inner if inner is None or isinstance(inner, Mapping) else {"type": inner}
 
 
-def _location(config: Entry, project: Path) -> str | None:
+def location(config: Entry, project: Path) -> str | None:
     """Return `filepath` or `path`, relative to the project if it is in it.
 
     Of an address there are scheme, host and path: no user, no password (with whatever in it), no
     query, fragment or parameters, which may all be secrets.
     """
+    path, _ = placed(config)
+    if "://" in path:
+        scheme, _, rest = path.partition("://")
+        before, _, after = rest.rpartition("@")
+        host = after if ":" in before or "/" not in before else rest
+        return f"{scheme}://{re.split('[?#;]', host)[0]}"
+    return relative(Path(path), project) if path else None
+
+
+def placed(config: Entry) -> tuple[str, Entry]:
+    """Return `filepath` or `path` as it is written, empty if there is none, and the part of the
+    entry that says it."""
     for part in _wrapped(config):
         path = part.get("filepath") or part.get("path")
-        if isinstance(path, str) and "://" in path:
-            scheme, _, rest = path.partition("://")
-            before, _, after = rest.rpartition("@")
-            host = after if ":" in before or "/" not in before else rest
-            return f"{scheme}://{re.split('[?#;]', host)[0]}"
-        if isinstance(path, str):
-            return relative(Path(path), project)
-    return None
+        if isinstance(path, str | Path):
+            return str(path), part
+    return "", {}

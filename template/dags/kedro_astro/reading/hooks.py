@@ -5,6 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from kedro_astro.reading.catalog import entry_of
+
 
 class Hooks:
     """The hooks in the `HOOKS` of the project's settings.
@@ -72,13 +74,4 @@ class Hooks:
                 super().__setitem__(name, value)
 
         self.context._get_catalog(catalog_class=Catalog)
-        return {name: _entry(value) for name, value in put.items()}
-
-
-def _entry(value: Any) -> Mapping[str, Any]:
-    """Return the entry of what was put into a catalog: data are kept in memory."""
-    from kedro.io import AbstractDataset, MemoryDataset
-
-    if isinstance(value, AbstractDataset):
-        return {**value._init_config(), "type": type(value)}
-    return {"type": MemoryDataset}
+        return {name: entry_of(value) for name, value in put.items()}

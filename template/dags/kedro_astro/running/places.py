@@ -1,4 +1,5 @@
-"""Where a task's session can run: a function for each place, which returns when it has ended.
+"""Where a task's session can run: a function for each place, which returns when it has ended, with
+the place of each dataset that was saved.
 
 Each takes the session, and `mask`, which is called with each of the project's credentials before
 anything uses them.
@@ -20,10 +21,11 @@ from kedro_astro.running.run import run
 from kedro_astro.running.session import Session
 
 Mask = Callable[[str], None]
+Saved = dict[str, str | None]
 OnStart = Callable[[Callable[[], None]], object]
 
 
-def worker(session: Session, mask: Mask) -> None:
+def worker(session: Session, mask: Mask) -> Saved:
     """Run a session in this process.
 
     Raises:
@@ -33,10 +35,10 @@ def worker(session: Session, mask: Mask) -> None:
     # crashed, for ever; outside the main thread there is none.
     with suppress(ValueError):
         signal.signal(signal.SIGSEGV, signal.SIG_DFL)
-    run(session, mask)
+    return run(session, mask)
 
 
-def venv(session: Session, mask: Mask, python: str, on_start: OnStart) -> None:
+def venv(session: Session, mask: Mask, python: str, on_start: OnStart) -> Saved:
     """Run a session in a process of another interpreter, and log what it logs and prints.
 
     The process ends when this one does, whatever ends that.
@@ -66,6 +68,7 @@ def venv(session: Session, mask: Mask, python: str, on_start: OnStart) -> None:
             process.kill()
     if status or listener.ended != "":
         raise SessionError(listener.ended or of_status(status))
+    return listener.saved
 
 
 def _follow(process: Popen[bytes], takes: Mapping[IO[bytes], Callable[[str], None]]) -> None:

@@ -6,7 +6,8 @@ are its lines. Three kinds of record:
 
 - `{"name", "levelno", ..., "msg"}`: something was logged; see `LOGGED`.
 - `{"mask"}`: a secret of the project. Only said where nobody else can read it.
-- `{"ended"}`: how the session ended: the error, or an empty text if all went well.
+- `{"ended", "saved"}`: how the session ended: the error, or an empty text if all went well; and
+  where each dataset is that it saved.
 
 Nothing but the standard library is imported, so that either interpreter can.
 """
@@ -65,11 +66,13 @@ class Listener:
 
     Attributes:
         ended: the error that ended the session; empty if all went well, None while nothing is said.
+        saved: where each dataset is that it saved.
     """
 
     def __init__(self, mask: Callable[[str], None]) -> None:
         self._mask = mask
         self.ended: str | None = None
+        self.saved: dict[str, str | None] = {}
 
     def take(self, line: str) -> None:
         """Take a line, without its end.
@@ -87,8 +90,8 @@ class Listener:
             match record:
                 case {"mask": str(secret)}:
                     self._mask(secret)
-                case {"ended": str(error)}:
-                    self.ended = error
+                case {"ended": str(error), "saved": dict(saved)}:
+                    self.ended, self.saved = error, saved
                 case {"name": str(name), "levelno": int(level), "msg": str()}:
                     if (logger := logging.getLogger(name)).isEnabledFor(level):
                         logger.handle(logging.makeLogRecord(record))

@@ -14,20 +14,25 @@ from typing import Any
 from unittest.mock import patch
 
 from kedro_astro.project import kedro_env, own_modules, prepare_kedro
+from kedro_astro.running.data import Data
 from kedro_astro.running.protocol import Speaker
 from kedro_astro.running.session import Session
 from kedro_astro.structure import PIPELINE_HOOKS
 
 
-def run(wanted: Session, mask: Callable[[str], None]) -> None:
+def run(wanted: Session, mask: Callable[[str], None]) -> dict[str, str | None]:
     """Run some nodes of a registered pipeline in this process.
 
     Args:
         wanted: what to run.
         mask: is called with each of the project's credentials before anything uses them.
 
+    Returns:
+        Where each dataset is that was saved: path or URL without credentials, or None.
+
     Raises:
-        Exception: whatever the project raises.
+        Exception: whatever the project raises. A `DatasetError` that the system or a store is the
+            reason for says which dataset it is, and what to do.
     """
     prepare_kedro()
     from kedro.framework.project import pipelines
@@ -36,10 +41,12 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
     from kedro.runner import SequentialRunner
 
     class NoRunner(SequentialRunner):
-        def run(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        def run(self, pipeline: Any, catalog: Any, *_: Any, **__: Any) -> dict[str, Any]:
+            data.clean_up(catalog)
             return {}
 
     project = Path(wanted.project)
+    data = Data(wanted)
     _request(wanted, pipelines, bootstrap_project(project).source_dir)
     # `create` would make the version, and ask git for the commit.
     session = KedroSession(wanted.run_id, project_path=project, save_on_close=True)
@@ -47,7 +54,7 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
     session._store.update(said | {"project_path": project, "session_id": wanted.run_id})
     # Kedro has no public way to the hooks of a session.
     manager = session._hook_manager
-    manager.register(_hooks(cache(mask), wanted.credentials))
+    manager.register(_hooks(cache(mask), wanted.credentials, data))
     for name in {*PIPELINE_HOOKS}.difference(wanted.hooks):
         setattr(manager.hook, name, manager.subset_hook_caller(name, manager.get_plugins()))
     # The first versions of Kedro 1 take one name.
@@ -60,6 +67,7 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
             runner=SequentialRunner() if wanted.nodes else NoRunner(),
             load_versions=dict(wanted.load_versions),
         )
+    return data.saved
 
 
 def _request(wanted: Session, pipelines: Any, source: Path) -> None:
@@ -80,9 +88,10 @@ def _request(wanted: Session, pipelines: Any, source: Path) -> None:
     pipelines.set_requested = lambda pipeline_names: None  # The session would ask once more.
 
 
-def _hooks(mask: Callable[[str], None], given: Mapping[str, Any]) -> object:
-    """Return Kedro hooks that show the project's secrets to `mask`, put the credentials that are
-    given over those in files, and have the run's parameters taken as they are."""
+def _hooks(mask: Callable[[str], None], given: Mapping[str, Any], data: Data) -> object:
+    """Return Kedro hooks that show the project's secrets to `mask` and the catalog to `data`, put
+    the credentials that are given over those in files, and have the run's parameters taken as they
+    are."""
     from kedro.config import MissingConfigException, OmegaConfigLoader
     from kedro.framework.hooks import hook_impl
 
@@ -109,8 +118,9 @@ def _hooks(mask: Callable[[str], None], given: Mapping[str, Any]) -> object:
             look(context)
 
         @hook_impl(tryfirst=True)
-        def after_catalog_created(self, conf_creds: Any) -> None:
+        def after_catalog_created(self, catalog: Any, conf_creds: Any) -> None:
             _mapped(conf_creds, tell)
+            data.watch(catalog)
 
     return Hooks()
 
@@ -161,12 +171,13 @@ def main(level: str, output: str = "") -> None:
     threading.Thread(target=lambda: received.read() or os._exit(1), daemon=True).start()
     speaker = Speaker(int(level))
     try:
-        run(session, lambda found: speaker.say(mask=found) if output == "private" else None)
+        private = output == "private"
+        saved = run(session, lambda found: speaker.say(mask=found) if private else None)
     except BaseException as error:
         # Not by a logger: the nodes may have changed what becomes of it.
         said = "The nodes of this task have failed:"
         record = logging.LogRecord(__name__, logging.ERROR, __file__, 0, said, (), sys.exc_info())
         speaker.emit(record)
-        speaker.say(ended=f"{type(error).__name__}: {error}")
+        speaker.say(ended=f"{type(error).__name__}: {error}", saved={})
         raise SystemExit(1) from None
-    speaker.say(ended="")
+    speaker.say(ended="", saved=saved)

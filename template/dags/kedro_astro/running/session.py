@@ -23,6 +23,8 @@ class Session:
         runtime_params: nested, as Kedro takes them.
         credentials: over those in files, by name. They are not in the session's `repr`; its JSON
             is for the standard input of the process that runs it, and for nothing that is kept.
+        removes: datasets whose folders of this DAG run are removed, when there are no nodes.
+        retention: the age in seconds at which those of the DAG's other runs are, too; None: never.
     """
 
     project: str
@@ -33,6 +35,8 @@ class Session:
     load_versions: Mapping[str, str] = field(default_factory=dict)
     runtime_params: Mapping[str, Any] = field(default_factory=dict)
     credentials: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    removes: Sequence[str] = ()
+    retention: float | None = None
 
     def to_json(self) -> str:
         """Return it as one line of JSON. A parameter that JSON does not have becomes its text."""

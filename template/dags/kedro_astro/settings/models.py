@@ -113,6 +113,8 @@ Hooks = Annotated[Literal["task", "run"] | None, Field(title="task or run")]
 # What Airflow allows. A URL with a password is none.
 _Conn = Annotated[str, Field(pattern=r"^[\w#!()\-.:/\\]+$", max_length=250)]
 Ids = Annotated[dict[str, _Conn] | None, Field(title="a mapping of names to ids of connections")]
+_Retention = Literal["forever"] | _Timeout
+Retention = Annotated[_Retention | None, Field(title=f"forever, or more than 0: {MINUTES}")]
 
 _Group = Annotated[list[_Text], _List]
 # In a schema the pattern of the ids alone would let any other name pass.
@@ -232,6 +234,10 @@ class Default(Dag, Task):
     pipeline_hooks: Hooks = _says(
         "whether Kedro's before_pipeline_run and after_pipeline_run fire in each task, or once a "
         "DAG run in two tasks of their own"
+    )
+    retention: Retention = _says(
+        "how long what a run saves in a folder of its own stays if the run does not succeed. A run "
+        "that succeeds removes its own, and what older ones have left; forever: none removes any"
     )
     nodes: ByName = _says("settings of the tasks that hold a node")
     node_tags: ByName = _says("settings of the tasks that hold a node with a Kedro tag")
