@@ -120,4 +120,4 @@ def test_a_session_does_not_show_them() -> None:
         "p", "sales", ["first"], "v", ["after_pipeline_run"], credentials={"store": {"key": SECRET}}
     )
     assert SECRET not in repr(session) + str(replace(session, run_id="w"))
-    assert Session.from_json(session.to_json()) == session
+    assert Session.from_json(session.to_json()).credentials == session.credentials

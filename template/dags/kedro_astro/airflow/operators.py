@@ -34,7 +34,6 @@ class KedroOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, dict[str, str | None]]:
         # Not at the top, as elsewhere here: a parse has no need of it.
-        from kedro_astro.airflow.connections import credentials
         from kedro_astro.airflow.manifest import own_python
         from kedro_astro.planning.ids import folder_of_run, version_of_run
         from kedro_astro.running import places
@@ -47,6 +46,11 @@ class KedroOperator(BaseOperator):
         folder = folder_of_run(due, *ids)
         version = version_of_run(due, *ids, dag_run.start_date, context["ti"].try_number)
         project, blueprint, work = self.made_of
+        given: dict[str, Any] = {}
+        if blueprint["credentials"]:
+            from kedro_astro.airflow.connections import credentials
+
+            given = credentials(blueprint["credentials"])
         saves = work["saves"]
         own = {name: version for name, versioned in saves.items() if versioned}
         session = Session(
@@ -57,7 +61,7 @@ class KedroOperator(BaseOperator):
             hooks=work["hooks"],
             load_versions=own | self._upstream_versions(context, work["producers"]),
             runtime_params=nested(self._changed(context, blueprint)) | {RUN_PARAMETER: folder},
-            credentials=credentials(blueprint["credentials"]),
+            credentials=given,
             removes=work["removes"],
             retention=work["retention"],
         )
