@@ -22,8 +22,8 @@ sys.path.insert(0, str(ROOT / "tests/support"))
 from scaffold import RUN_TASKS, add_numbers, python, scaffold, succeed  # noqa: E402
 
 ALL, MODULE, WORKER = 3800, 250, 1000
-"""The most lines that the shim, one of its modules, and what a worker imports may have. The first is
-for all places, packages and object storage; some of these are still to come."""
+"""The most lines that the shim, one of its modules, and what a worker imports may have. The first
+is for all places, packages and object storage, of which some are still to come."""
 
 NO_CODE = {
     *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE),
