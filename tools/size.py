@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "tests/support"))
 
 from scaffold import RUN_TASKS, add_numbers, python, scaffold, succeed  # noqa: E402
 
-ALL, MODULE, WORKER = 3200, 250, 1000
+ALL, MODULE, WORKER = 3800, 250, 1000
 """The most lines that the shim, one of its modules, and what a worker imports may have. All of it
 was to have 3,000: what strangers' projects broke took more, see CHANGELOG.md."""
 
