@@ -24,6 +24,9 @@ AIRFLOW_PYTHON = ".venv-airflow/bin/python"
 PYTHON = "KEDRO_ASTRO_PYTHON"
 """Names the interpreter that has Kedro and the project's libraries, if Airflow's has not."""
 
+PROJECT = "KEDRO_ASTRO_PROJECT"
+"""Names the project's folder where `dags/` is not in it."""
+
 TARGETS = ("astro", "mwaa", "kubernetes")
 """Where a project may be deployed: workers there share no disk."""
 

@@ -6,10 +6,10 @@ Kedro imports this at each of its own commands, so what a command needs is impor
 import json
 import os
 import sys
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -17,6 +17,10 @@ from kedro_astro.__main__ import content, damage
 from kedro_astro.airflow.manifest import COMPILED, read
 from kedro_astro.errors import BrokenProjectError, KedroAstroError
 from kedro_astro.project import CACHE, TARGETS, find_project
+
+if TYPE_CHECKING:
+    from kedro_astro.planning.check import Finding
+    from kedro_astro.structure import Structure
 
 
 class Group(click.Group):
@@ -105,32 +109,11 @@ def list_(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def check(target: str | None, as_json: bool) -> None:
     """Look for what would go wrong; the exit status is 1 if anything would."""
-    from airflow import __version__ as airflow
-
-    from kedro_astro.cli.integrity import wrong_files
-    from kedro_astro.planning.adoption import LOOKED_AT
-    from kedro_astro.planning.check import Finding, findings
-    from kedro_astro.planning.plan import chosen
-
-    project = _project()
-    manifest = read(project)
-    structure = chosen(manifest.structure())
-    texts = {
-        file.relative_to(project).as_posix(): content(file)
-        for pattern in LOOKED_AT
-        for file in sorted(project.glob(pattern))
-    }
-    found = findings(
-        structure, manifest.problems, texts, lambda p: os.path.exists(project / p), target, airflow
-    )
-    found += (Finding(level, "", what) for level, what in wrong_files(project))
+    structure, found, _ = _look(_project(), target)
     if as_json:
         click.echo(json.dumps([finding._asdict() for finding in found], indent=2))
     else:
-        for finding in found:
-            where = f"{finding.where}: " if finding.where else ""
-            color = "red" if finding.level == "error" else "yellow"
-            click.echo(f"{click.style(finding.level, fg=color)}: {where}{finding.what}")
+        _show(found)
         click.echo(f"{_count(structure.pipelines, 'pipeline')}, {_count(found, 'finding')}")
     if any(finding.level == "error" for finding in found):
         raise SystemExit(1)
@@ -151,6 +134,62 @@ def compile(manifest: Path) -> None:
         raise BrokenProjectError(made.problems, kept=None)
     structure = made.structure()
     click.echo(f"{manifest}: {_count(structure.pipelines, 'pipeline')} of {structure.project_name}")
+
+
+@astro.command()
+@click.argument("target", type=click.Choice(["mwaa"]))
+@click.option("--constraints", help="MWAA's constraints: a file or an address.")
+def package(target: str, constraints: str | None) -> None:
+    """Write dist/mwaa, which Amazon MWAA takes; dist/mwaa/deploy.sh brings it there.
+
+    Nothing is written if anything would go wrong there. Whether the requirements go with MWAA's
+    Airflow is tried with uv, and with the constraints that Airflow's project publishes.
+    """
+    from kedro_astro.cli.package import Bundle, unresolved
+    from kedro_astro.planning.check import Finding
+
+    structure, found, files = _look(_project(), target)
+    bundle = Bundle(_project(), structure, files)
+    found += [Finding("error", "", problem) for problem in bundle.problems]
+    if tried := unresolved(bundle.requirements, constraints):
+        found.append(Finding(tried[0], "", tried[1]))
+    _show(found)
+    if any(finding.level == "error" for finding in found):
+        raise click.ClickException("nothing is written. Mend what is said above.")
+    folder = Path("dist", target)
+    bundle.write(_project() / folder, read(_project()))
+    click.echo(f"{folder} is written. Bring it to your environment:")
+    click.echo(f"bash {folder}/deploy.sh <bucket> <environment>")
+
+
+def _look(project: Path, target: str | None) -> tuple["Structure", list["Finding"], dict[str, str]]:
+    """Return a project's structure, what is wrong, and the texts of files that say so."""
+    from airflow import __version__ as airflow
+
+    from kedro_astro.cli.integrity import wrong_files
+    from kedro_astro.planning.adoption import LOOKED_AT
+    from kedro_astro.planning.check import Finding, findings
+    from kedro_astro.planning.plan import chosen
+
+    manifest = read(project)
+    structure = chosen(manifest.structure())
+    texts = {
+        file.relative_to(project).as_posix(): content(file)
+        for pattern in LOOKED_AT
+        for file in sorted(project.glob(pattern))
+    }
+    found = findings(
+        structure, manifest.problems, texts, lambda p: os.path.exists(project / p), target, airflow
+    )
+    found += (Finding(level, "", what) for level, what in wrong_files(project))
+    return structure, found, {name: text or "" for name, text in texts.items()}
+
+
+def _show(found: Sequence["Finding"]) -> None:
+    for finding in found:
+        where = f"{finding.where}: " if finding.where else ""
+        color = "red" if finding.level == "error" else "yellow"
+        click.echo(f"{click.style(finding.level, fg=color)}: {where}{finding.what}")
 
 
 def _become_airflows(project: Path) -> NoReturn:

@@ -172,6 +172,11 @@ def in_image(path: str, dockerignore: str) -> bool:
         path: relative to the project.
         dockerignore: the text of `.dockerignore`.
     """
+    return not ignoring(dockerignore)(path)
+
+
+def ignoring(dockerignore: str) -> Callable[[str], bool]:
+    """Return what says whether the rules of a `.dockerignore` leave out a path in the project."""
     from pathspec import GitIgnoreSpec  # Airflow brings it
 
     rules = []
@@ -181,4 +186,4 @@ def in_image(path: str, dockerignore: str) -> bool:
         with suppress(ValueError, re.error):  # Docker refuses such a line as well.
             GitIgnoreSpec.from_lines([rule])
             rules.append(rule)
-    return not GitIgnoreSpec.from_lines(rules).match_file(path)
+    return GitIgnoreSpec.from_lines(rules).match_file
