@@ -1,14 +1,14 @@
 # `make demo`: see it work. `make test`: run all tests. Both install what they need into .venv*.
 PYTHON ?= python3
 BIN := .venv/bin
-ALONE := pairs or mwaa or e2e or docker or browser
+ALONE := pairs or mwaa or stores or workers or bundles or e2e or docker or browser
 OLDEST := .venv-oldest
 BENCH := .venv-bench
 UV = $(or $(shell command -v uv),.uv/bin/uv)
 LOCK = $(UV) pip compile --quiet --universal --upgrade --no-annotate --no-header --python-version 3.10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-airflow test-images test-pairs test-mwaa test-oldest bench lint size lock docs setup clean
+.PHONY: help demo test test-fast test-airflow test-images test-pairs test-mwaa test-stores test-workers test-bundles test-oldest bench lint size lock docs setup clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -34,6 +34,8 @@ test-pairs: setup  ## projects of every pair of answers, linted, type-checked an
 
 test-mwaa: setup  ## the example on what has the folders, pins and rules of Amazon MWAA; not part of `test`
 	$(BIN)/python -m pytest -s -m "mwaa"
+test-stores: setup  ## a task whose object store never answers; not part of `test`
+	$(BIN)/python -m pytest -m "stores"
 
 test-oldest: setup  ## the shim's tests on the oldest Airflow and Kedro that it runs on
 	@$(PYTHON) tools/bootstrap.py oldest

@@ -115,8 +115,11 @@ def test_the_example_is_tested_with_what_it_asks_for(penguins: Path) -> None:
 def test_an_object_store_brings_its_library(tmp_path: Path, data_root: str, library: str) -> None:
     project = scaffold(tmp_path / "p", data_root=data_root)
     assert library in (project / "requirements.txt").read_text().splitlines()
-    assert f"data_root: {data_root}\n" in (project / "conf/airflow/globals.yml").read_text()
-    assert "data_root: data\n" in (project / "conf/base/globals.yml").read_text()
+    assert (
+        f"data_root: ${{data_root_or:{data_root}}}\n"
+        in (project / "conf/airflow/globals.yml").read_text()
+    )
+    assert "data_root: ${data_root_or:data}\n" in (project / "conf/base/globals.yml").read_text()
 
 
 def test_ruff_has_nothing_to_say_about_the_output(tmp_path: Path) -> None:

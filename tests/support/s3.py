@@ -78,7 +78,7 @@ def serving(folder: Path, *buckets: str, port: int = 0) -> Iterator[Store]:
         (folder / bucket).mkdir(parents=True, exist_ok=True)
     key, secret = "kedro-astro-tests", secrets.token_hex(16)
     port = port or free_port()
-    command = [RCLONE, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--dir-cache-time", "100ms"]
+    command = [RCLONE, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--dir-cache-time", "1s"]
     command += ["--auth-key", f"{key},{secret}", "--config", "/dev/null", folder]
     with subprocess.Popen(
         [str(part) for part in command], stderr=subprocess.PIPE, text=True

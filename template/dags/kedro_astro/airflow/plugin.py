@@ -20,15 +20,18 @@ FORKS = sys.platform == "linux" and multiprocessing.parent_process() is None
 
 def warm(component: str) -> None:
     """Warm up in a component that starts, before it forks its first task."""
+    from airflow import __version__ as airflow
     from airflow.configuration import conf
 
     dags = HOME if HOME.name == "dags" else Path(conf.get("core", "dags_folder"))
-    anew = conf.getboolean("core", "execute_tasks_new_python_interpreter", fallback=False)
+    # Airflow 3 forks tasks whatever it says.
+    anew = "core", "execute_tasks_new_python_interpreter"
+    new_interpreter = airflow < "3" and conf.getboolean(*anew, fallback=False)
     sys.path.insert(0, str(HOME))
     from kedro_astro.airflow.warm import warm_up
 
     sys.path.remove(str(HOME))
-    warm_up(dags.parent, component, conf.get("core", "executor"), anew)
+    warm_up(dags.parent, component, conf.get("core", "executor"), new_interpreter)
     for name in [name for name in sys.modules if name.partition(".")[0] == "kedro_astro"]:
         del sys.modules[name]
 
