@@ -1,14 +1,15 @@
 # `make demo`: see it work. `make test`: run all tests. Both install what they need into .venv*.
 PYTHON ?= python3
 BIN := .venv/bin
-ALONE := pairs or e2e or docker or browser
+ALONE := pairs or bundles or e2e or docker or browser
+GIT_PROVIDER := apache-airflow-providers-git==1.0.1
 OLDEST := .venv-oldest
 BENCH := .venv-bench
 UV = $(or $(shell command -v uv),.uv/bin/uv)
 LOCK = $(UV) pip compile --quiet --universal --upgrade --no-annotate --no-header --python-version 3.10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-airflow test-images test-pairs test-oldest bench lint size lock docs setup clean
+.PHONY: help demo test test-fast test-airflow test-images test-pairs test-bundles test-oldest bench lint size lock docs setup clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -31,6 +32,10 @@ test-images: setup  ## the tests that need Docker or a browser; they can run bes
 
 test-pairs: setup  ## projects of every pair of answers, linted, type-checked and run; not part of `test`
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "pairs"
+
+test-bundles: setup  ## a run that keeps its commit while `main` moves on: Airflow's Git bundle; not part of `test`
+	$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt $(GIT_PROVIDER)
+	$(BIN)/python -m pytest -m "bundles"
 
 test-oldest: setup  ## the shim's tests on the oldest Airflow and Kedro that it runs on
 	@$(PYTHON) tools/bootstrap.py oldest
