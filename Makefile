@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ALONE := pairs or mwaa or stores or workers or bundles or e2e or docker or browser
+GIT_PROVIDER := apache-airflow-providers-git==1.0.1
 OLDEST := .venv-oldest
 BENCH := .venv-bench
 UV = $(or $(shell command -v uv),.uv/bin/uv)
@@ -34,8 +35,13 @@ test-pairs: setup  ## projects of every pair of answers, linted, type-checked an
 
 test-mwaa: setup  ## the example on what has the folders, pins and rules of Amazon MWAA; not part of `test`
 	$(BIN)/python -m pytest -s -m "mwaa"
+
 test-stores: setup  ## a task whose object store never answers; not part of `test`
 	$(BIN)/python -m pytest -m "stores"
+
+test-bundles: setup  ## a run that keeps its commit while `main` moves on: Airflow's Git bundle; not part of `test`
+	$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt $(GIT_PROVIDER)
+	$(BIN)/python -m pytest -m "bundles"
 
 test-oldest: setup  ## the shim's tests on the oldest Airflow and Kedro that it runs on
 	@$(PYTHON) tools/bootstrap.py oldest

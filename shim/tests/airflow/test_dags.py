@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from kedro_astro.airflow import manifest
-from parsing import parse, parse_afresh
+from parsing import IN_ORDER, parse, parse_afresh
 from projects import CATALOG, REGISTRY, SALES, MakeProject
 
 
@@ -148,3 +148,16 @@ producers = task.made_of[2]["producers"]
 print(json.dumps(task._upstream_versions({"ti": Instance()}, producers)))
 """
     assert parse(make_project(files), then) == {"p@two": "v1"}
+
+
+def test_an_asset_that_is_no_more_keeps_no_task_from_running(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    """A run of an older commit: Airflow refuses to start a task with an outlet that `main` has no
+    more, and lets one end that has."""
+    before = "before = [len(task.outlets) for task in found['shop.sales'].tasks]\n"
+    after = "print(json.dumps([before, [a.uri for t in dag.tasks for a in t.outlets]]))"
+    project = make_project({"data/raw.json": "21"})
+    task = {"_AIRFLOW_PARSING_CONTEXT_DAG_ID": "shop.sales"}
+    said = parse_afresh(project, before + IN_ORDER + after, tmp_path / "home", **task)
+    assert said == [[0], ["kedro://shop/total"]]

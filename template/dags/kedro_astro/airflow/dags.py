@@ -29,7 +29,12 @@ def build_dags(project: Path) -> dict[str, sdk.DAG]:
     """
     wanted = sdk.get_parsing_context().dag_id
     found = read(project, patience, wanted).blueprints(wanted)
-    return {blueprint["dag_id"]: build_dag(blueprint, project) for blueprint in found}
+    dags = {blueprint["dag_id"]: build_dag(blueprint, project) for blueprint in found}
+    for dag in dags.values() if wanted else ():
+        for task in dag.tasks:
+            # Airflow starts no task of an asset that a newer commit has no more, and lets one end.
+            task.updates, task.outlets = task.outlets, []  # type: ignore[union-attr]
+    return dags
 
 
 def build_dag(blueprint: Blueprint, project: Path) -> sdk.DAG:

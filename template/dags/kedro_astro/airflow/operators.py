@@ -22,6 +22,7 @@ class KedroOperator(BaseOperator):
 
     Attributes:
         made_of: the folder that holds `pyproject.toml`, the DAG's blueprint, what the task does.
+        updates: the assets that are not in `outlets` before it has run.
         end: ends what runs in a place of its own; None where nothing does.
     """
 
@@ -30,6 +31,7 @@ class KedroOperator(BaseOperator):
 
     # No argument: an operator with an `__init__` of its own costs Airflow a tenth more.
     made_of: tuple[str, Blueprint, Work]
+    updates: Iterable[Any] = ()
     end: Callable[[], None] | None = None
 
     def execute(self, context: Context) -> dict[str, dict[str, str | None]]:
@@ -69,6 +71,7 @@ class KedroOperator(BaseOperator):
             saved = places.venv(session, _mask_secret(), python, partial(setattr, self, "end"))
         else:
             saved = places.worker(session, _mask_secret())
+        self.outlets += self.updates
         return {n: {"location": saved.get(n), "version": own.get(n)} for n in saves}
 
     def on_kill(self) -> None:
