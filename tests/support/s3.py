@@ -18,20 +18,47 @@ from scaffold import free_port
 RCLONE = Path(sys.executable).with_name("rclone")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Store:
-    """A running S3 server.
+    """An S3 server, which can be stopped and started again.
 
     Attributes:
         url: its endpoint.
         folder: each folder in it is a bucket, each file below an object.
         key, secret: what it wants to be shown.
+        process: of the server while it runs.
     """
 
     url: str
     folder: Path
     key: str
     secret: str
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def start(self) -> None:
+        """Serve the folder."""
+        command = [RCLONE, "serve", "s3", "--addr", f"127.0.0.1:{self.port}"]
+        command += ["--dir-cache-time", "0s", "--auth-key", f"{self.key},{self.secret}"]
+        command += ["--config", "/dev/null", self.folder]
+        self.process = subprocess.Popen(
+            [str(part) for part in command], stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stderr
+        said = self.process.stderr.readline()
+        assert "Starting s3 server" in said, said
+        # A pipe that nobody reads would be full one day.
+        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+
+    def stop(self) -> None:
+        """Kill the server; its port is free then."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
 
     @property
     def env(self) -> dict[str, str]:
@@ -69,19 +96,10 @@ def serving(folder: Path, *buckets: str, port: int = 0) -> Iterator[Store]:
     """
     for bucket in buckets:
         (folder / bucket).mkdir(parents=True, exist_ok=True)
-    key, secret = "kedro-astro-tests", secrets.token_hex(16)
-    port = port or free_port()
-    command = [RCLONE, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--dir-cache-time", "0s"]
-    command += ["--auth-key", f"{key},{secret}", "--config", "/dev/null", folder]
-    with subprocess.Popen(
-        [str(part) for part in command], stderr=subprocess.PIPE, text=True
-    ) as server:
-        assert server.stderr
-        try:
-            said = server.stderr.readline()
-            assert "Starting s3 server" in said, said
-            # A pipe that nobody reads would be full one day.
-            threading.Thread(target=server.stderr.read, daemon=True).start()
-            yield Store(f"http://127.0.0.1:{port}", folder, key, secret)
-        finally:
-            server.kill()
+    address = f"http://127.0.0.1:{port or free_port()}"
+    store = Store(address, folder, "kedro-astro-tests", secrets.token_hex(16))
+    try:
+        store.start()
+        yield store
+    finally:
+        store.stop()

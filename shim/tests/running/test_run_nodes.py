@@ -313,6 +313,26 @@ def test_a_run_loads_the_version_it_is_told(make_project: MakeProject) -> None:
     assert run(project, nodes=["first"], run_id=later).returncode == 0
     assert run(project, nodes=["second"], load_versions={"total": first}).returncode == 0
     assert json.loads((project / "data/end.json").read_text()) == 84
+    # Another run's versions are no reason to say that this one's is there.
+    lost = {"load_versions": {"total": "2026-03-01T00.00.00.000Z"}}
+    told = {"on_disk": {"total": ["data/total.json", None]}}
+    assert "on the disk of this worker" not in run(project, nodes=["second"], **lost).stderr
+    said = run(project, nodes=["second"], **lost, **told).stderr
+    assert "No task of this DAG saves it. Set data_root" in said
+
+
+def test_what_is_not_on_this_disk_is_named_with_the_remedy(make_project: MakeProject) -> None:
+    """Whatever Kedro or the dataset says of it; what is there and cannot be loaded is not."""
+    project = make_project({"data/raw.json": "not JSON"})
+    told = {"on_disk": {"raw": ["data/raw.json", "fetch"]}}
+    said = run(project, **told).stderr
+    assert "Failed while loading data" in said and "on the disk of this worker" not in said
+    (project / "data/raw.json").unlink()
+    said = run(project, **told).stderr
+    assert "NotHereError: raw is at data/raw.json, and there is no such thing on the disk" in said
+    assert "Task fetch saved it, on a worker that does not share its disk. Set data_root" in said
+    # With an object store it is for that to say what it lacks.
+    assert "on the disk of this worker" not in run(project).stderr
 
 
 def test_partitions_that_one_task_saves_are_what_another_loads(make_project: MakeProject) -> None:

@@ -1,5 +1,6 @@
 """What can go wrong, each with the sentence a user reads: what, where, and what to do next."""
 
+import platform
 import re
 import reprlib
 from collections.abc import Iterable, Sequence
@@ -64,6 +65,22 @@ class SessionError(KedroAstroError):
     Args:
         what: the error that ended it.
     """
+
+
+class NotHereError(KedroAstroError):
+    """What a task loads is not on the disk of its worker.
+
+    Args:
+        dataset, location: what and where.
+        producer: the task that has saved it; None if none of this DAG does.
+        env: the Kedro environment.
+    """
+
+    def __init__(self, dataset: str, location: str, producer: str | None, env: str | None) -> None:
+        what = f"{dataset} is at {location}, and there is no such thing on the disk of this worker"
+        who = f"({platform.node()}). " + (f"Task {producer}" if producer else "No task of this DAG")
+        how = "saved it, on a worker that does not share its disk." if producer else "saves it."
+        super().__init__(f"{what} {who} {how} {data_root(env)}")
 
 
 class CrossingError(KedroAstroError):
@@ -161,6 +178,13 @@ class ManifestError(KedroAstroError):
 
 class StandaloneError(KedroAstroError):
     """The local Airflow could not be started, reached or driven."""
+
+
+def data_root(env: str | None) -> str:
+    """Return how to put data where workers reach them that share no disk."""
+    root = "Set data_root to an object store (such as s3://bucket/data)"
+    where = f"in conf/{env or 'base'}/globals.yml"
+    return f"{root} {where}, or give it such a path in the catalog."
 
 
 def shown(value: object) -> str:

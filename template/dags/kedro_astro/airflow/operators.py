@@ -55,6 +55,9 @@ class KedroOperator(BaseOperator):
             run_id=version,
             hooks=work["hooks"],
             load_versions=own | self._upstream_versions(context, work["producers"]),
+            on_disk={
+                n: (at.replace(RUN_FOLDER, folder), by) for n, (at, by) in work["on_disk"].items()
+            },
             runtime_params=nested(self._changed(context, blueprint)) | {RUN_PARAMETER: folder},
         )
         if python := own_python():

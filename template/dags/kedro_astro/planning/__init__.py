@@ -13,6 +13,7 @@ Work = dict[str, Any]
 - `nodes`: their names, in order.
 - `hooks`: those of Kedro's pipeline hooks that it fires.
 - `producers`: by versioned input that another task of the DAG saves, that task's id.
+- `on_disk`: by input that is on a disk, its location and the task that saves it (or None).
 - `saves`: by output, its location (or None) and whether it is versioned.
 """
 

@@ -77,6 +77,7 @@ def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any
     """Return an entry of a blueprint's `tasks`."""
     datasets, saved_by = structure.datasets, plan.saved_by
     versioned = [n for n in task.inputs if datasets[n].versioned and untranscoded(n) in saved_by]
+    local = [name for name in task.inputs if datasets[name].on_a_disk]
     lasting = [name for name in task.outputs if not datasets[name].of_one_run]
     hooks = PIPELINE_HOOKS if plan.settings.get("pipeline_hooks") != "run" else (task.hook,)
     return {
@@ -91,6 +92,7 @@ def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any
             "nodes": [node.name for node in task.nodes],
             "hooks": [name for name in hooks if name],
             "producers": {name: saved_by[untranscoded(name)] for name in versioned},
+            "on_disk": {n: (datasets[n].location, saved_by.get(untranscoded(n))) for n in local},
             "saves": {n: (datasets[n].location, datasets[n].versioned) for n in task.outputs},
         },
     }

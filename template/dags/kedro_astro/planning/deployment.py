@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
+from kedro_astro.errors import data_root
 from kedro_astro.planning.adoption import FROM, Files, libraries_file
 from kedro_astro.planning.grouping import Task
 from kedro_astro.planning.requirements import UNKNOWN, named
@@ -29,10 +30,6 @@ THEIR_OWN_READERS = ("spark.", "ibis.", "databricks.", "pandas.DeltaTableDataset
 """How types of datasets begin that need no such library."""
 
 
-ELSEWHERE = r"(?!(?:file|local|memory):/)[\w+:]{2,}:/"
-"""How locations begin that are not on a disk, or in the memory, of one machine: `dbfs:/`, too."""
-
-
 def not_shared(
     structure: Structure, tasks: Iterable[Task], exists: Exists, ignored: str
 ) -> Iterator[str]:
@@ -52,9 +49,9 @@ def not_shared(
     loaded = {untranscoded(n): task.task_id for task in reversed(of_nodes) for n in task.inputs}
     within = {untranscoded(n) for task in of_nodes for node in task.nodes for n in node.inputs}
     for name, dataset in {untranscoded(n): d for n, d in structure.datasets.items()}.items():
-        place = dataset.location
-        if not place or not dataset.persistent or re.match(ELSEWHERE, place):
+        if not dataset.on_a_disk:
             continue
+        place = str(dataset.location)
         ready = dataset.of_one_run or (exists(place) and in_image(place, ignored))
         if name in saved and name in loaded:
             why = f"task {saved[name]} saves it, task {loaded[name]} loads it"
@@ -65,9 +62,7 @@ def not_shared(
         else:
             continue
         what = f"{name} is at {place}, on a disk that the workers there do not share: {why}."
-        root = "Set data_root to an object store (such as s3://bucket/data)"
-        file = f"conf/{structure.env or 'base'}/globals.yml"
-        yield f"{what} {root} in {file}, or give it such a path in the catalog."
+        yield f"{what} {data_root(structure.env)}"
 
 
 def no_library(datasets: Mapping[str, Dataset], files: Files) -> Iterator[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from kedro_astro.errors import NotHereError
 from kedro_astro.project import kedro_env, own_modules, prepare_kedro
 from kedro_astro.running.protocol import Speaker
 from kedro_astro.running.session import Session
@@ -47,19 +48,28 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
     session._store.update(said | {"project_path": project, "session_id": wanted.run_id})
     # Kedro has no public way to the hooks of a session.
     manager = session._hook_manager
-    manager.register(_hooks(cache(mask)))
+    hooks = _hooks(cache(mask))
+    manager.register(hooks)
     for name in {*PIPELINE_HOOKS}.difference(wanted.hooks):
         setattr(manager.hook, name, manager.subset_hook_caller(name, manager.get_plugins()))
     # The first versions of Kedro 1 take one name.
     several = "pipeline_names" in signature(session.run).parameters
     named = {"pipeline_names": [wanted.pipeline]} if several else {"pipeline_name": wanted.pipeline}
     with session:
-        session.run(
-            **named,
-            node_names=list(wanted.nodes) or None,
-            runner=SequentialRunner() if wanted.nodes else NoRunner(),
-            load_versions=dict(wanted.load_versions),
-        )
+        try:
+            session.run(
+                **named,
+                node_names=list(wanted.nodes) or None,
+                runner=SequentialRunner() if wanted.nodes else NoRunner(),
+                load_versions=dict(wanted.load_versions),
+            )
+        except Exception as error:
+            if (name := hooks.loading) in wanted.on_disk:
+                at, by = wanted.on_disk[name]
+                version = wanted.load_versions.get(name, "")
+                if not (project / at.removeprefix("file://") / version).exists():
+                    raise NotHereError(name, at, by, kedro_env(project)) from error
+            raise
 
 
 def _request(wanted: Session, pipelines: Any, source: Path) -> None:
@@ -80,9 +90,9 @@ def _request(wanted: Session, pipelines: Any, source: Path) -> None:
     pipelines.set_requested = lambda pipeline_names: None  # The session would ask once more.
 
 
-def _hooks(mask: Callable[[str], None]) -> object:
-    """Return Kedro hooks that show the project's secrets to `mask`, and have the run's parameters
-    taken as they are."""
+def _hooks(mask: Callable[[str], None]) -> Any:
+    """Return Kedro hooks that show the project's secrets to `mask`, have the run's parameters taken
+    as they are, and know what is being loaded."""
     from kedro.config import MissingConfigException, OmegaConfigLoader
     from kedro.framework.hooks import hook_impl
 
@@ -95,6 +105,8 @@ def _hooks(mask: Callable[[str], None]) -> object:
             _mapped(context.config_loader["credentials"], tell)
 
     class Hooks:
+        loading = ""
+
         @hook_impl(hookwrapper=True)
         def after_context_created(self, context: Any) -> Iterator[None]:
             if isinstance(loader := context.config_loader, OmegaConfigLoader):
@@ -107,6 +119,14 @@ def _hooks(mask: Callable[[str], None]) -> object:
         @hook_impl(tryfirst=True)
         def after_catalog_created(self, conf_creds: Any) -> None:
             _mapped(conf_creds, tell)
+
+        @hook_impl(trylast=True)
+        def before_dataset_loaded(self, dataset_name: str) -> None:
+            self.loading = dataset_name
+
+        @hook_impl(tryfirst=True)
+        def after_dataset_loaded(self) -> None:
+            self.loading = ""
 
     return Hooks()
 

@@ -20,6 +20,7 @@ class Session:
         run_id: the version that versioned datasets are saved under.
         hooks: those of `PIPELINE_HOOKS` that are fired.
         load_versions: by dataset, if not the latest.
+        on_disk: by input that is on a disk, where, and the task that has saved it, if one has.
         runtime_params: nested, as Kedro takes them.
     """
 
@@ -29,6 +30,7 @@ class Session:
     run_id: str
     hooks: Sequence[str] = PIPELINE_HOOKS
     load_versions: Mapping[str, str] = field(default_factory=dict)
+    on_disk: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     runtime_params: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:

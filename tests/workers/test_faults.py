@@ -1,0 +1,209 @@
+"""What is killed, stopped or taken away in the middle of a run, and how the run ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import psutil
+import pytest
+from cluster import DISK, Cluster
+from s3 import Store
+
+from .conftest import ROOT, Run
+
+
+def objects(store: Store, name: str) -> list[str]:
+    """Return the keys of a dataset of `held`, whole or not."""
+    files = store.files()
+    return sorted(files.find(f"{ROOT}/held/{name}.json"))
+
+
+def test_the_process_of_a_task_is_killed(held: Run) -> None:
+    os.kill(held.holding(), signal.SIGKILL)
+    held.holding(2)
+    held.go()
+    assert held.ends() == "success"
+    assert held.verdict() == held.right()
+    tries = {task_id: number for task_id, (number, _) in held.tries().items()}
+    assert tries == {"gather": 1, "hold": 2, "judge": 1}
+
+
+def test_it_is_killed_while_it_saves(held: Run, store: Store) -> None:
+    """The store does not answer meanwhile, so that it is surely in the middle of it."""
+    before = objects(store, "held")
+    task = psutil.Process(held.holding())
+    store.process.send_signal(signal.SIGSTOP)
+    try:
+        held.go()
+        held.airflow.client.wait_for(
+            "a connection with what is saved",
+            lambda: any(c.raddr and c.raddr.port == store.port for c in task.net_connections()),
+        )
+        task.kill()
+        psutil.wait_procs([task], timeout=10)
+    finally:
+        store.process.send_signal(signal.SIGCONT)
+    assert held.ends() == "success"
+    assert held.verdict() == held.right()
+    # The first try has left nothing: what is there is of the second, and whole.
+    (saved,) = {*objects(store, "held")} - {*before}
+    assert saved.split("/")[-2].endswith("-try002")
+
+
+def test_a_worker_is_killed(held: Run) -> None:
+    held.holding()
+    lost = held.worker()
+    held.airflow.kill(lost)
+    held.holding(2)
+    number, worker = held.tries()["hold"]
+    held.go()
+    assert held.ends() == "success"
+    assert held.verdict() == held.right()
+    assert number == 2 and worker != lost
+    held.airflow.start_worker(int(lost[-1]))
+    held.airflow.ready(int(lost[-1]))
+
+
+def test_the_scheduler_is_killed(held: Run) -> None:
+    held.holding()
+    held.airflow.kill("scheduler")
+    held.go()
+    held.airflow.start_airflow("scheduler", "-s")
+    assert held.ends() == "success"
+    assert held.verdict() == held.right()
+    assert {number for number, _ in held.tries().values()} == {1}
+
+
+@contextmanager
+def refusing(port: int, status: int) -> Iterator[list[str]]:
+    """Answer all requests with an error; yield those that came."""
+    seen: list[str] = []
+
+    class Refuses(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def refuse(self) -> None:
+            seen.append(self.path)
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = refuse
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    ThreadingHTTPServer.allow_reuse_address = True
+    with ThreadingHTTPServer(("127.0.0.1", port), Refuses) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield seen
+        server.shutdown()
+
+
+@pytest.mark.parametrize("kind", ["hangs", "is down"])
+def test_the_store_is_away_for_twenty_seconds(held: Run, store: Store, kind: str) -> None:
+    held.holding()
+    if kind == "hangs":
+        store.process.send_signal(signal.SIGSTOP)
+    else:
+        store.stop()
+    held.go()
+    time.sleep(20)  # That is what it is about.
+    if kind == "hangs":
+        store.process.send_signal(signal.SIGCONT)
+    else:
+        store.start()
+    assert held.ends() == "success"
+    assert held.verdict() == held.right()
+
+
+def test_the_store_answers_errors_for_a_while(held: Run, store: Store) -> None:
+    held.holding()
+    store.stop()
+    with refusing(store.port, 503) as seen:
+        held.go()
+        held.airflow.client.wait_for("three refusals", lambda: len(seen) >= 3)
+    store.start()
+    assert held.ends() == "success"
+    assert held.verdict() == held.right()
+
+
+def test_the_store_lets_nobody_in_any_more(held: Run, store: Store) -> None:
+    """What was saved before stays, and the task's log names the cause."""
+    held.holding()
+    store.stop()
+    with refusing(store.port, 403) as seen:
+        held.go()
+        assert held.ends() == "failed"
+        assert seen
+    store.start()
+    assert held.tries()["hold"][0] == 3
+    log = held.log("hold", 3)
+    assert "held.gathered" in log or "held/gathered.json" in log, log
+    assert "Forbidden" in log
+    assert held.saved_by("gather")["gate"] == held.gate
+
+
+def test_the_disk_is_full(airflow: Cluster) -> None:
+    """The run fails and says so, nobody loads what is left, and with less it goes on."""
+    client = airflow.client
+    run_id = client.trigger("penguins.local", {"megabytes": 2 * DISK})
+    assert client.wait_for_run("penguins.local", run_id, 120) == "failed"
+    states = {t.task_id: t.state for t in client.task_instances("penguins.local", run_id)}
+    assert states == {"fill": "failed", "count": "upstream_failed"}
+    log = json.dumps(client.task_log("penguins.local", run_id, "fill"))
+    assert "No space left on device" in log and "filled.txt" in log
+    run_id = client.trigger("penguins.local", {"megabytes": 1})
+    client.wait_for_run("penguins.local", run_id, 120)
+    states = {t.task_id: t.state for t in client.task_instances("penguins.local", run_id)}
+    assert states["fill"] == "success"
+
+
+def test_the_manifest_is_damaged(held: Run, manifest: Path) -> None:
+    """A run goes on when it is mended; until then a task's log says what is wrong."""
+    held.holding()
+    good = manifest.read_bytes()
+    manifest.write_bytes(good[: len(good) // 2])
+    try:
+        held.go()
+        held.airflow.client.wait_for("another try", lambda: held.tries()["judge"][0] > 1)
+    finally:
+        manifest.write_bytes(good)
+    assert held.ends() == "success"
+    assert held.verdict() == held.right()
+
+
+def test_a_worker_whose_clock_is_ten_minutes_slow(held: Run) -> None:
+    """Versions come from the run and not from a worker's clock."""
+    held.holding()
+    slow = {"worker-1": 2, "worker-2": 1}[held.worker()]
+    held.airflow.stop(f"worker-{slow}")
+    held.airflow.start_worker(slow, "faketime", "-f", "-10m")
+    held.airflow.ready(slow)
+    # The other one is gone before what comes next.
+    held.go()
+    held.airflow.client.wait_for("the end of it", lambda: held.state("hold") == "success")
+    assert held.ends() == "success"
+    assert held.verdict() == held.right()
+    held.airflow.stop(f"worker-{slow}")
+    held.airflow.start_worker(slow)
+    held.airflow.ready(slow)
+
+
+def test_a_run_is_cleared_while_it_runs(held: Run) -> None:
+    first = psutil.Process(held.holding())
+    held.airflow.client.clear("penguins.held", held.run_id, "gather", downstream=True)
+    held.holding(2)
+    assert not first.is_running()
+    held.go()
+    assert held.ends() == "success"
+    assert held.verdict() == held.right()
