@@ -1,14 +1,14 @@
 # `make demo`: see it work. `make test`: run all tests. Both install what they need into .venv*.
 PYTHON ?= python3
 BIN := .venv/bin
-ALONE := pairs or e2e or docker or browser
+ALONE := pairs or workers or e2e or docker or browser
 OLDEST := .venv-oldest
 BENCH := .venv-bench
 UV = $(or $(shell command -v uv),.uv/bin/uv)
 LOCK = $(UV) pip compile --quiet --universal --upgrade --no-annotate --no-header --python-version 3.10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-airflow test-images test-pairs test-oldest bench lint size lock docs setup clean
+.PHONY: help demo test test-fast test-airflow test-images test-pairs test-workers test-oldest bench lint size lock docs setup clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -31,6 +31,9 @@ test-images: setup  ## the tests that need Docker or a browser; they can run bes
 
 test-pairs: setup  ## projects of every pair of answers, linted, type-checked and run; not part of `test`
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "pairs"
+
+test-workers: setup  ## Celery workers without a shared disk, and what is killed meanwhile; not part of `test`
+	$(BIN)/python -m pytest -m "workers"
 
 test-oldest: setup  ## the shim's tests on the oldest Airflow and Kedro that it runs on
 	@$(PYTHON) tools/bootstrap.py oldest

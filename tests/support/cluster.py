@@ -53,6 +53,8 @@ SETTINGS = {
     "CELERY__WORKER_CONCURRENCY": 1,
     "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.25,
     "WORKERS__MIN_HEARTBEAT_INTERVAL": 1,
+    # A manifest that is mended is to be seen soon.
+    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 10,
     "USAGE_DATA_COLLECTION__ENABLED": False,
     **(
         RECOVERY := {
@@ -63,6 +65,8 @@ SETTINGS = {
             # What a worker took from the broker and never began.
             "SCHEDULER__TASK_QUEUED_TIMEOUT": 30,
             "SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": 5,
+            # A task that finds no DAG in its file tries again so much later.
+            "WORKERS__MISSING_DAG_RETRY_DELAY": 20,
             # A scheduler that says nothing for so long is dead, and its tasks are adopted.
             "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": 10,
             "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 5,
@@ -201,6 +205,7 @@ def backends() -> Iterator[dict[str, str]]:
         folder = Path(place)
         database = _database(folder, password)
         port, redis_port = free_port(), free_port()
+        unsaved = ("--save", "", "--requirepass", password)
         started = [
             subprocess.Popen(
                 [*_as_nobody(), *map(str, command)],
@@ -210,8 +215,7 @@ def backends() -> Iterator[dict[str, str]]:
             )
             for command in (
                 [postgres("postgres"), "-D", database, "-h", "127.0.0.1", "-p", port, "-k", place],
-                [Path("redis-server"), *f"--bind 127.0.0.1 --port {redis_port}".split()]
-                + ["--save", "", "--requirepass", password],
+                [Path("redis-server"), "--bind", "127.0.0.1", "--port", redis_port, *unsaved],
             )
         ]
         address = f"airflow:{password}@127.0.0.1:{port}/airflow"

@@ -27,6 +27,7 @@ class Store:
         folder: each folder in it is a bucket, each file below an object.
         key, secret: what it wants to be shown.
         process: of the server while it runs.
+        alone: whether the folder changes by way of the server only.
     """
 
     url: str
@@ -34,6 +35,7 @@ class Store:
     key: str
     secret: str
     process: subprocess.Popen[str] | None = None
+    alone: bool = False
 
     @property
     def port(self) -> int:
@@ -42,7 +44,9 @@ class Store:
     def start(self) -> None:
         """Serve the folder."""
         command = [RCLONE, "serve", "s3", "--addr", f"127.0.0.1:{self.port}"]
-        command += ["--dir-cache-time", "0s", "--auth-key", f"{self.key},{self.secret}"]
+        # Where it looks into a folder each time, requests at once may lock each other out for ever.
+        command += ["--dir-cache-time", "24h" if self.alone else "0s"]
+        command += ["--auth-key", f"{self.key},{self.secret}"]
         command += ["--config", "/dev/null", self.folder]
         self.process = subprocess.Popen(
             [str(part) for part in command], stderr=subprocess.PIPE, text=True
@@ -86,18 +90,19 @@ CHECKSUMS = {
 
 
 @contextmanager
-def serving(folder: Path, *buckets: str, port: int = 0) -> Iterator[Store]:
+def serving(folder: Path, *buckets: str, port: int = 0, alone: bool = False) -> Iterator[Store]:
     """Serve the folder as an object store until the block ends.
 
     Args:
         folder: is made if need be.
         buckets: names of those that are there from the start.
         port: any free one if 0.
+        alone: as in `Store`.
     """
     for bucket in buckets:
         (folder / bucket).mkdir(parents=True, exist_ok=True)
     address = f"http://127.0.0.1:{port or free_port()}"
-    store = Store(address, folder, "kedro-astro-tests", secrets.token_hex(16))
+    store = Store(address, folder, "kedro-astro-tests", secrets.token_hex(16), alone=alone)
     try:
         store.start()
         yield store

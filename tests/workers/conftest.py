@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from cluster import Cluster, cluster, missing
 from s3 import Store, serving
 from scaffold import DAGS, append, python, scaffold, succeed
+from scaffold import ROOT as CHECKOUT
 
 HELD = '''
 """What waits for a file of its own before it goes on, so that a test can do something meanwhile."""
@@ -49,7 +52,7 @@ def create_pipeline(**kwargs):
     ])
 '''
 SMALL = '''
-"""Two tasks, the second of which needs what the first has saved."""
+"""A pipeline as small as one can be."""
 from kedro.pipeline import node, pipeline
 def square(number):
     return number * number
@@ -89,7 +92,7 @@ PARAMETERS = "gate: none\nseconds: 0.5\nnumber: 3\nmegabytes: 1\n"
 SETTINGS = """
 held: {retries: 2, retry_delay: 1s}
 local: {retries: 0, nodes: {fill: {queue: worker-1}, count: {queue: worker-2}}}
-small: {max_active_runs: 16}
+small: {max_active_runs: 16, grouping: pipeline}
 wide: {max_active_tasks: 64}
 """
 BY_HAND = '''
@@ -108,12 +111,6 @@ BUCKET = "lake"
 ROOT = f"s3://{BUCKET}/penguins"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "tests/workers/" in item.path.as_posix():
-            item.add_marker("workers")
-
-
 @pytest.fixture(scope="package")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """For all that is not in the project."""
@@ -124,7 +121,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def store(folder: Path) -> Iterator[Store]:
-    with serving(folder / "store", BUCKET) as found:
+    with serving(folder / "store", BUCKET, alone=True) as found:
         yield found
 
 
@@ -170,21 +167,34 @@ def airflow(project: Path, folder: Path, store: Store, manifest: Path) -> Iterat
         yield found
 
 
+@pytest.fixture(scope="package")
+def figures() -> Iterator[dict[str, Any]]:
+    """What is measured; it is kept in build/workers.json, and docs/how-to has that of one day."""
+    found: dict[str, Any] = {}
+    yield found
+    file = CHECKOUT / "build/workers.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(found, indent=2))
+
+
 @dataclass
 class Run:
-    """A run of the pipeline `held`."""
+    """A run of the pipeline `held`; how long it took from the fault on goes into `figures`."""
 
     airflow: Cluster
     gates: Path
     store: Store
     run_id: str
     gate: str
+    figures: dict[str, Any]
+    began: float = 0
 
     def holding(self, number: int = 1) -> int:
         """Wait until the node `hold` waits, in its try of that number; return its process."""
         found = self.airflow.client.wait_for(
             f"try {number} of the node that holds", lambda: self._holders()[number - 1 :]
         )
+        self.began = self.began or time.monotonic()
         return found[0]
 
     def _holders(self) -> list[int]:
@@ -206,19 +216,26 @@ class Run:
 
     def ends(self) -> str:
         """Wait for the end of the run and return its state."""
-        return self.airflow.client.wait_for_run("penguins.held", self.run_id, 150)
+        ended = self.airflow.client.wait_for_run("penguins.held", self.run_id, 150)
+        self.figures[self.gate] = round(time.monotonic() - self.began, 1)
+        return ended
 
     def state(self, task_id: str) -> str | None:
         found = self.airflow.client.task_instances("penguins.held", self.run_id)
         return next(task.state for task in found if task.task_id == task_id)
 
-    def log(self, task_id: str, try_number: int) -> str:
+    def log(self, task_id: str, try_number: int = 1) -> str:
         lines = self.airflow.client.task_log("penguins.held", self.run_id, task_id, try_number)
         return json.dumps(lines)
 
     def verdict(self) -> dict[str, Any]:
         """What the run has saved last."""
         return self.saved_by("judge")
+
+    def version(self, task_id: str) -> str:
+        """Return the version under which a task has saved."""
+        (saved,) = self.airflow.client.saved("penguins.held", self.run_id, task_id).values()
+        return str(saved["version"])
 
     def saved_by(self, task_id: str) -> dict[str, Any]:
         """What a task has saved, in the version that it says."""
@@ -235,11 +252,16 @@ class Run:
 
 @pytest.fixture
 def held(
-    airflow: Cluster, folder: Path, store: Store, request: pytest.FixtureRequest
+    airflow: Cluster,
+    folder: Path,
+    store: Store,
+    figures: dict[str, Any],
+    request: pytest.FixtureRequest,
 ) -> Iterator[Run]:
     """A run whose second task waits to be let go."""
-    gate = request.node.name
+    # It is a file in a folder, too.
+    gate = re.sub(r"\W+", "-", request.node.name)
     run_id = airflow.client.trigger("penguins.held", {"gate": gate})
-    found = Run(airflow, folder / "gates", store, run_id, gate)
+    found = Run(airflow, folder / "gates", store, run_id, gate, figures)
     yield found
     found.go()

@@ -19,11 +19,12 @@ from s3 import Store
 
 from .conftest import ROOT, Run
 
+pytestmark = pytest.mark.workers
 
-def objects(store: Store, name: str) -> list[str]:
-    """Return the keys of a dataset of `held`, whole or not."""
-    files = store.files()
-    return sorted(files.find(f"{ROOT}/held/{name}.json"))
+
+def objects(store: Store, folder: str) -> list[str]:
+    """Return the keys below a folder of `held`, whatever is in them."""
+    return sorted(store.files().find(f"{ROOT}/held/{folder}"))
 
 
 def test_the_process_of_a_task_is_killed(held: Run) -> None:
@@ -38,7 +39,7 @@ def test_the_process_of_a_task_is_killed(held: Run) -> None:
 
 def test_it_is_killed_while_it_saves(held: Run, store: Store) -> None:
     """The store does not answer meanwhile, so that it is surely in the middle of it."""
-    before = objects(store, "held")
+    before = objects(store, "held.json")
     task = psutil.Process(held.holding())
     store.process.send_signal(signal.SIGSTOP)
     try:
@@ -54,7 +55,7 @@ def test_it_is_killed_while_it_saves(held: Run, store: Store) -> None:
     assert held.ends() == "success"
     assert held.verdict() == held.right()
     # The first try has left nothing: what is there is of the second, and whole.
-    (saved,) = {*objects(store, "held")} - {*before}
+    (saved,) = {*objects(store, "held.json")} - {*before}
     assert saved.split("/")[-2].endswith("-try002")
 
 
@@ -169,41 +170,56 @@ def test_the_disk_is_full(airflow: Cluster) -> None:
 
 
 def test_the_manifest_is_damaged(held: Run, manifest: Path) -> None:
-    """A run goes on when it is mended; until then a task's log says what is wrong."""
+    """Airflow puts off a task without a DAG, whose log says what is wrong; mended, it goes on."""
     held.holding()
+    client, said = held.airflow.client, "cannot be used: it cannot be read (damaged"
     good = manifest.read_bytes()
     manifest.write_bytes(good[: len(good) // 2])
     try:
         held.go()
-        held.airflow.client.wait_for("another try", lambda: held.tries()["judge"][0] > 1)
+        client.wait_for("word of it in the task's log", lambda: said in held.log("judge"))
+        client.wait_for("word of it in the UI", lambda: said in "".join(client.import_errors()))
     finally:
         manifest.write_bytes(good)
+    client.wait_for("the DAG", lambda: "penguins.held" in client.dag_ids())
     assert held.ends() == "success"
     assert held.verdict() == held.right()
 
 
 def test_a_worker_whose_clock_is_ten_minutes_slow(held: Run) -> None:
-    """Versions come from the run and not from a worker's clock."""
+    """Versions come from the run's own times, and all of a run are in order."""
     held.holding()
     slow = {"worker-1": 2, "worker-2": 1}[held.worker()]
     held.airflow.stop(f"worker-{slow}")
-    held.airflow.start_worker(slow, "faketime", "-f", "-10m")
+    faketime = ["env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "faketime", "-f", "-10m"]
+    held.airflow.start_worker(slow, *faketime)
     held.airflow.ready(slow)
-    # The other one is gone before what comes next.
+    # Now it is the only one that can take what comes next.
+    held.airflow.kill(held.worker())
+    held.holding(2)
     held.go()
-    held.airflow.client.wait_for("the end of it", lambda: held.state("hold") == "success")
     assert held.ends() == "success"
     assert held.verdict() == held.right()
-    held.airflow.stop(f"worker-{slow}")
-    held.airflow.start_worker(slow)
-    held.airflow.ready(slow)
+    tries = held.tries()
+    assert {tries[task_id][1] for task_id in ("hold", "judge")} == {f"worker-{slow}"}
+    first, later = held.version("gather"), held.version("hold")
+    assert later == f"{first}-try002" and held.version("judge") == first
+    for number in (1, 2):
+        if f"worker-{number}" in held.airflow.processes:
+            held.airflow.stop(f"worker-{number}")
+        held.airflow.start_worker(number)
+    for number in (1, 2):
+        held.airflow.ready(number)
 
 
 def test_a_run_is_cleared_while_it_runs(held: Run) -> None:
-    first = psutil.Process(held.holding())
+    """What ran is ended, what had run runs again, and its first version stays."""
+    first, version = psutil.Process(held.holding()), held.version("gather")
     held.airflow.client.clear("penguins.held", held.run_id, "gather", downstream=True)
     held.holding(2)
     assert not first.is_running()
+    assert held.version("gather") != version
     held.go()
     assert held.ends() == "success"
     assert held.verdict() == held.right()
+    assert objects(held.store, f"gathered.json/{version}")

@@ -1,6 +1,6 @@
 """How wall time falls with more workers, and 500 runs through one scheduler.
 
-The figures are printed and kept in build/workers.json; docs/how-to/scale.md has those of one day.
+docs/how-to/scale.md has the figures of one day.
 """
 
 from __future__ import annotations
@@ -14,25 +14,13 @@ import psutil
 import pytest
 from cluster import Cluster, family
 from s3 import Store
-from scaffold import ROOT
 
 from .conftest import ROOT as DATA
 
+pytestmark = pytest.mark.workers
+
 NODES, SECONDS = 64, 0.5
 RUNS = 500
-
-
-@pytest.fixture(scope="module")
-def figures() -> dict[str, Any]:
-    return {}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def kept(figures: dict[str, Any]) -> Any:
-    yield
-    file = ROOT / "build/workers.json"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(figures, indent=2))
 
 
 def wall(airflow: Cluster, dag_id: str) -> dict[str, float]:
@@ -66,6 +54,7 @@ def cpu(airflow: Cluster) -> Counter[str]:
     return found
 
 
+@pytest.mark.timeout(1200)
 def test_a_wide_pipeline_on_one_two_and_four_workers(
     airflow: Cluster, figures: dict[str, Any]
 ) -> None:
@@ -78,7 +67,6 @@ def test_a_wide_pipeline_on_one_two_and_four_workers(
             airflow.ready(number)
         for dag_id in ("penguins.wide", "by_hand"):
             figures[f"{dag_id} {count}"] = wall(airflow, dag_id)
-        print(count, json.dumps(figures))
     for number in (3, 4):
         airflow.stop(f"worker-{number}")
 
@@ -100,7 +88,6 @@ def test_five_hundred_runs(airflow: Cluster, store: Store, figures: dict[str, An
     client.wait_for("the end of all runs", ended, 1500)
     figures["runs in"] = round(time.monotonic() - began, 1)
     figures["memory before"], figures["memory after"] = before, airflow.memory()
-    print(json.dumps(figures))
     found = [
         run for n in range(0, RUNS + 100, 100) for run in client.runs(dag_id, limit=100, offset=n)
     ]

@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from cluster import Cluster
 from s3 import Store
 from scaffold import python, run
 
 from .conftest import ROOT
+
+pytestmark = pytest.mark.workers
 
 
 def test_both_workers_run_it_and_the_results_are_those_of_kedro_run(
