@@ -10,6 +10,7 @@ from kedro_astro.planning.adoption import FROM, Files, libraries_file
 from kedro_astro.planning.grouping import Task
 from kedro_astro.planning.requirements import UNKNOWN, named
 from kedro_astro.project import IN_DAGS
+from kedro_astro.reading.libraries import of_store
 from kedro_astro.structure import Dataset, Structure, untranscoded
 
 Exists = Callable[[str], bool]
@@ -72,15 +73,11 @@ def no_library(datasets: Mapping[str, Dataset], files: Files) -> Iterator[str]:
         datasets: of the project.
         files: those of `adoption.LOOKED_AT`.
     """
-    from fsspec.registry import known_implementations  # Airflow brings it
-
     file = libraries_file(files)
     there = {"fsspec", *named(files, file)}
     lacking: dict[str, list[str]] = {}
     for name, dataset in datasets.items():
-        scheme = (dataset.location or "").partition("://")[0].rpartition("::")[2]
-        known = known_implementations.get(scheme.replace("abfss", "abfs"), {"class": "fsspec"})
-        library = known["class"].partition(".")[0].replace("_", "-")
+        library = of_store(dataset.location).replace("_", "-")
         if not {library, UNKNOWN} & there and not dataset.type.startswith(THEIR_OWN_READERS):
             lacking.setdefault(library, []).append(name)
     for library, names in lacking.items():
