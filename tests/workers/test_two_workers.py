@@ -50,6 +50,6 @@ def test_what_one_worker_has_on_its_disk_another_has_not(airflow: Cluster, proje
     log = json.dumps(airflow.client.task_log("penguins.local", run_id, "count"))
     assert (
         "local.filled is at data/filled.txt, and there is no such thing on the disk of this worker "
-        "(worker-2). Task fill saved it, on a worker that does not share its disk. Set data_root to"
+        "(worker-2). Task fill saved it to the disk of its own worker. Set data_root to"
     ) in log
     assert "conf/airflow/globals.yml" in log

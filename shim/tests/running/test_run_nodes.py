@@ -330,7 +330,7 @@ def test_what_is_not_on_this_disk_is_named_with_the_remedy(make_project: MakePro
     (project / "data/raw.json").unlink()
     said = run(project, **told).stderr
     assert "NotHereError: raw is at data/raw.json, and there is no such thing on the disk" in said
-    assert "Task fetch saved it, on a worker that does not share its disk. Set data_root" in said
+    assert "Task fetch saved it to the disk of its own worker. Set data_root" in said
     # With an object store it is for that to say what it lacks.
     assert "on the disk of this worker" not in run(project).stderr
 

@@ -77,10 +77,10 @@ class NotHereError(KedroAstroError):
     """
 
     def __init__(self, dataset: str, location: str, producer: str | None, env: str | None) -> None:
+        who = f"Task {producer} saved it to the disk of its own worker."
         what = f"{dataset} is at {location}, and there is no such thing on the disk of this worker"
-        who = f"({platform.node()}). " + (f"Task {producer}" if producer else "No task of this DAG")
-        how = "saved it, on a worker that does not share its disk." if producer else "saves it."
-        super().__init__(f"{what} {who} {how} {data_root(env)}")
+        who = who if producer else "No task of this DAG saves it."
+        super().__init__(f"{what} ({platform.node()}). {who} {data_root(env)}")
 
 
 class CrossingError(KedroAstroError):
@@ -182,9 +182,8 @@ class StandaloneError(KedroAstroError):
 
 def data_root(env: str | None) -> str:
     """Return how to put data where workers reach them that share no disk."""
-    root = "Set data_root to an object store (such as s3://bucket/data)"
-    where = f"in conf/{env or 'base'}/globals.yml"
-    return f"{root} {where}, or give it such a path in the catalog."
+    root = "Set data_root to an object store (such as s3://bucket/data) in"
+    return f"{root} conf/{env or 'base'}/globals.yml, or give it such a path in the catalog."
 
 
 def shown(value: object) -> str:

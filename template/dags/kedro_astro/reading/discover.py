@@ -169,9 +169,7 @@ def _settings(loader: Any, project: Path, base: str, env: str) -> tuple[Any, str
         raise ConfigurationError("airflow", "cannot be used", where) from error
 
 
-def _libraries(
-    source: Path, entries: Iterable[Mapping[str, Any]], stores: Iterable[str]
-) -> tuple[str, ...]:
+def _libraries(source: Path, entries: Iterable[Any], stores: set[str]) -> tuple[str, ...]:
     """Return which third-party modules tasks import: the project's modules that are loaded now say
     so, and the types and the stores of its datasets."""
     kinds = {kind for entry in entries for kind in classes(entry)}

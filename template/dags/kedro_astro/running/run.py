@@ -66,8 +66,8 @@ def run(wanted: Session, mask: Callable[[str], None]) -> None:
         except Exception as error:
             if (name := hooks.loading) in wanted.on_disk:
                 at, by = wanted.on_disk[name]
-                version = wanted.load_versions.get(name, "")
-                if not (project / at.removeprefix("file://") / version).exists():
+                place = project / at.removeprefix("file://") / wanted.load_versions.get(name, "")
+                if not place.exists():
                     raise NotHereError(name, at, by, kedro_env(project)) from error
             raise
 
