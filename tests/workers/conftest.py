@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def gather(gate):
     return {"gate": gate, "numbers": list(range(1000))}
 def hold(gathered):
     gates, gate = Path(os.environ["GATES"]), gathered["gate"]
-    (gates / f"{gate}.{os.getpid()}.holds").touch()
+    (gates / f"{gate}.{os.getpid()}.holds").write_text("")
     while not (gates / gate).exists():
         time.sleep(0.05)
     return {**gathered, "sum": sum(gathered["numbers"]), "ballast": "x" * 20_000_000}
@@ -225,8 +226,11 @@ class Run:
         return next(task.state for task in found if task.task_id == task_id)
 
     def log(self, task_id: str, try_number: int = 1) -> str:
-        lines = self.airflow.client.task_log("penguins.held", self.run_id, task_id, try_number)
-        return json.dumps(lines)
+        """Return what a task has logged; nothing before it begins."""
+        with suppress(KeyError):
+            lines = self.airflow.client.task_log("penguins.held", self.run_id, task_id, try_number)
+            return json.dumps(lines)
+        return ""
 
     def verdict(self) -> dict[str, Any]:
         """What the run has saved last."""
@@ -248,6 +252,18 @@ class Run:
     def right(self) -> dict[str, Any]:
         """What that has to be."""
         return {"gate": self.gate, "sum": 499500, "whole": 20_000_000}
+
+
+@pytest.fixture
+def two_workers(airflow: Cluster) -> Iterator[None]:
+    """Leave no other workers to the next test than it expects."""
+    yield
+    for name in [name for name in airflow.processes if name.startswith("worker")]:
+        airflow.stop(name)
+    for number in (1, 2):
+        airflow.start_worker(number)
+    for number in (1, 2):
+        airflow.ready(number)
 
 
 @pytest.fixture

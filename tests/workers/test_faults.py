@@ -59,6 +59,7 @@ def test_it_is_killed_while_it_saves(held: Run, store: Store) -> None:
     assert saved.split("/")[-2].endswith("-try002")
 
 
+@pytest.mark.usefixtures("two_workers")
 def test_a_worker_is_killed(held: Run) -> None:
     held.holding()
     lost = held.worker()
@@ -69,8 +70,6 @@ def test_a_worker_is_killed(held: Run) -> None:
     assert held.ends() == "success"
     assert held.verdict() == held.right()
     assert number == 2 and worker != lost
-    held.airflow.start_worker(int(lost[-1]))
-    held.airflow.ready(int(lost[-1]))
 
 
 def test_the_scheduler_is_killed(held: Run) -> None:
@@ -186,6 +185,7 @@ def test_the_manifest_is_damaged(held: Run, manifest: Path) -> None:
     assert held.verdict() == held.right()
 
 
+@pytest.mark.usefixtures("two_workers")
 def test_a_worker_whose_clock_is_ten_minutes_slow(held: Run) -> None:
     """Versions come from the run's own times, and all of a run are in order."""
     held.holding()
@@ -204,12 +204,6 @@ def test_a_worker_whose_clock_is_ten_minutes_slow(held: Run) -> None:
     assert {tries[task_id][1] for task_id in ("hold", "judge")} == {f"worker-{slow}"}
     first, later = held.version("gather"), held.version("hold")
     assert later == f"{first}-try002" and held.version("judge") == first
-    for number in (1, 2):
-        if f"worker-{number}" in held.airflow.processes:
-            held.airflow.stop(f"worker-{number}")
-        held.airflow.start_worker(number)
-    for number in (1, 2):
-        held.airflow.ready(number)
 
 
 def test_a_run_is_cleared_while_it_runs(held: Run) -> None:
