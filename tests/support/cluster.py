@@ -159,22 +159,17 @@ class Cluster:
     def kill(self, name: str) -> None:
         """Kill a component and all that it has started, as if its machine had lost power."""
         process = self.processes.pop(name)
-        members = family(process)
-        for member in members:
-            with suppress(psutil.NoSuchProcess):
-                member.kill()
-        psutil.wait_procs(members, timeout=10)
+        end(family(process))
         process.wait()
 
     def stop(self, name: str) -> None:
-        """Stop a component as an administrator does."""
+        """Stop a component as an administrator does, and kill what is left of it."""
         process = self.processes.pop(name)
+        members = family(process)
         process.terminate()
-        with suppress(subprocess.TimeoutExpired, psutil.TimeoutExpired):
-            process.wait(20)
-            return
-        self.processes[name] = process
-        self.kill(name)
+        psutil.wait_procs(members[:1], timeout=20)
+        end(members)
+        process.wait()
 
     def memory(self) -> dict[str, float]:
         """Return the megabytes that each component holds, with all that it has started: what
@@ -195,6 +190,14 @@ def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
         parent = psutil.Process(process.pid)
         return [parent, *parent.children(recursive=True)]
     return []
+
+
+def end(members: list[psutil.Process]) -> None:
+    """Kill processes, and wait until they are gone."""
+    for member in members:
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
+    psutil.wait_procs(members, timeout=10)
 
 
 @contextmanager
