@@ -62,9 +62,6 @@ SETTINGS = {
             "SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": 2,
             "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 15,
             "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 3,
-            # What a worker took from the broker and never began.
-            "SCHEDULER__TASK_QUEUED_TIMEOUT": 30,
-            "SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": 5,
             # A task that finds no DAG in its file tries again so much later.
             "WORKERS__MISSING_DAG_RETRY_DELAY": 20,
             # A scheduler that says nothing for so long is dead, and its tasks are adopted.

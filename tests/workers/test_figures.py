@@ -68,7 +68,6 @@ def test_a_wide_pipeline_on_one_two_and_four_workers(
             airflow.ready(number)
         for dag_id in ("penguins.wide", "by_hand"):
             figures[f"{dag_id} {count}"] = wall(airflow, dag_id)
-            print(dag_id, count, figures[f"{dag_id} {count}"])
 
 
 @pytest.mark.timeout(1800)
@@ -88,7 +87,6 @@ def test_five_hundred_runs(airflow: Cluster, store: Store, figures: dict[str, An
     client.wait_for("the end of all runs", ended, 1500)
     figures["runs in"] = round(time.monotonic() - began, 1)
     figures["memory before"], figures["memory after"] = before, airflow.memory()
-    print(figures)
     found = [
         run for n in range(0, RUNS + 100, 100) for run in client.runs(dag_id, limit=100, offset=n)
     ]
