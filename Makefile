@@ -43,6 +43,9 @@ test-bundles: setup  ## a run that keeps its commit while `main` moves on: Airfl
 	$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt $(GIT_PROVIDER)
 	$(BIN)/python -m pytest -m "bundles"
 
+test-workers: setup  ## Celery workers without a shared disk, and what is killed meanwhile; not part of `test`
+	$(BIN)/python -m pytest -m "workers"
+
 test-oldest: setup  ## the shim's tests on the oldest Airflow and Kedro that it runs on
 	@$(PYTHON) tools/bootstrap.py oldest
 	if [ -e $(OLDEST)/ready ]; then $(OLDEST)/bin/python -m pytest -n auto shim/tests; fi

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import subprocess
 import sys
@@ -19,20 +18,51 @@ from scaffold import free_port
 RCLONE = Path(sys.executable).with_name("rclone")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Store:
-    """A running S3 server.
+    """An S3 server, which can be stopped and started again.
 
     Attributes:
         url: its endpoint.
         folder: each folder in it is a bucket, each file below an object.
         key, secret: what it wants to be shown.
+        process: of the server while it runs.
+        alone: whether the folder changes by way of the server only.
     """
 
     url: str
     folder: Path
     key: str
     secret: str
+    process: subprocess.Popen[str] | None = None
+    alone: bool = False
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def start(self) -> None:
+        """Serve the folder."""
+        command = [RCLONE, "serve", "s3", "--addr", f"127.0.0.1:{self.port}"]
+        # Where it looks into a folder each time, requests at once may lock each other out for ever.
+        command += ["--dir-cache-time", "24h" if self.alone else "1s"]
+        command += ["--auth-key", f"{self.key},{self.secret}"]
+        command += ["--config", "/dev/null", self.folder]
+        self.process = subprocess.Popen(
+            [str(part) for part in command], stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stderr
+        said = self.process.stderr.readline()
+        assert "Starting s3 server" in said, said
+        # A pipe that nobody reads would be full one day.
+        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+
+    def stop(self) -> None:
+        """Kill the server; its port is free then."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
 
     @property
     def env(self) -> dict[str, str]:
@@ -44,12 +74,6 @@ class Store:
             "AWS_REGION": "us-east-1",
             **CHECKSUMS,
         }
-
-    def connection(self, conn_id: str) -> dict[str, str]:
-        """Return what Airflow's API takes to make a connection of it."""
-        extra = {"endpoint_url": self.url, "region_name": "us-east-1"}
-        said = {"conn_type": "aws", "login": self.key, "password": self.secret}
-        return {"connection_id": conn_id, **said, "extra": json.dumps(extra)}
 
     def files(self) -> Any:
         """Return the file system that s3fs makes of it."""
@@ -66,29 +90,21 @@ CHECKSUMS = {
 
 
 @contextmanager
-def serving(folder: Path, *buckets: str, port: int = 0) -> Iterator[Store]:
+def serving(folder: Path, *buckets: str, port: int = 0, alone: bool = False) -> Iterator[Store]:
     """Serve the folder as an object store until the block ends.
 
     Args:
         folder: is made if need be.
         buckets: names of those that are there from the start.
         port: any free one if 0.
+        alone: as in `Store`.
     """
     for bucket in buckets:
         (folder / bucket).mkdir(parents=True, exist_ok=True)
-    key, secret = "kedro-astro-tests", secrets.token_hex(16)
-    port = port or free_port()
-    command = [RCLONE, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--dir-cache-time", "1s"]
-    command += ["--auth-key", f"{key},{secret}", "--config", "/dev/null", folder]
-    with subprocess.Popen(
-        [str(part) for part in command], stderr=subprocess.PIPE, text=True
-    ) as server:
-        assert server.stderr
-        try:
-            said = server.stderr.readline()
-            assert "Starting s3 server" in said, said
-            # A pipe that nobody reads would be full one day.
-            threading.Thread(target=server.stderr.read, daemon=True).start()
-            yield Store(f"http://127.0.0.1:{port}", folder, key, secret)
-        finally:
-            server.kill()
+    address = f"http://127.0.0.1:{port or free_port()}"
+    store = Store(address, folder, "kedro-astro-tests", secrets.token_hex(16), alone=alone)
+    try:
+        store.start()
+        yield store
+    finally:
+        store.stop()

@@ -46,10 +46,11 @@ def test_only_what_was_installed_counts(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_project_knows_its_libraries(make_project: MakeProject) -> None:
-    """Of what its pipelines import, lazily as well, and of its datasets, wrapped ones as well."""
+    """Of what its pipelines import, lazily as well, of its datasets, wrapped ones as well, and of
+    where they are."""
     nodes = "def f(x):\n    import yaml\n    from shop import nothing\n"
     catalog = CATALOG + (
-        "doubled: {type: partitions.PartitionedDataset, path: data/parts, "
+        "doubled: {type: partitions.PartitionedDataset, path: s3://lake/parts, "
         "dataset: {type: yaml.YAMLDataset}}\n"
     )
     project = make_project(
@@ -70,6 +71,7 @@ def test_a_project_knows_its_libraries(make_project: MakeProject) -> None:
         *("kedro.pipeline", "kedro.pipeline.node", "kedro.pipeline.pipeline", "yaml"),
         *("kedro_datasets.json.json_dataset:JSONDataset",),
         "kedro_datasets.yaml.yaml_dataset:YAMLDataset",
+        *("fsspec", *installed(["s3fs"])),
         "kedro_datasets.partitions.partitioned_dataset:PartitionedDataset",
     }
     assert "kedro_telemetry.plugin" in libraries

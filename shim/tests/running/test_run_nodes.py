@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -313,6 +314,20 @@ def test_a_run_loads_the_version_it_is_told(make_project: MakeProject) -> None:
     assert run(project, nodes=["first"], run_id=later).returncode == 0
     assert run(project, nodes=["second"], load_versions={"total": first}).returncode == 0
     assert json.loads((project / "data/end.json").read_text()) == 84
+    # Another run's versions are no reason to say that this one's is there.
+    lost = {"load_versions": {"total": "2026-03-01T00.00.00.000Z"}}
+    assert "that shares no disk with this one" in run(project, nodes=["second"], **lost).stderr
+
+
+def test_what_is_not_on_this_disk_is_named_with_the_remedy(make_project: MakeProject) -> None:
+    """Another worker may have saved it. What is there and cannot be read is not named so."""
+    project = make_project({"data/raw.json": "not JSON"})
+    said = run(project).stderr
+    assert "Failed while loading data" in said and "shares no disk" not in said
+    (project / "data/raw.json").unlink()
+    said = run(project).stderr
+    assert "DatasetError: raw, at data/raw.json, could not be loaded: FileNotFoundError" in said
+    assert f"shares no disk with this one, {platform.node()}: set data_root" in said
 
 
 def test_partitions_that_one_task_saves_are_what_another_loads(make_project: MakeProject) -> None:

@@ -1,5 +1,6 @@
 """What can go wrong, each with the sentence a user reads: what, where, and what to do next."""
 
+import platform
 import re
 import reprlib
 from collections.abc import Iterable, Sequence
@@ -245,16 +246,23 @@ def not_had(name: str, where: str | None, done: str, cause: BaseException, own: 
         cause: what the system or a library says.
         own: whether it is of the DAG run alone, and not there.
     """
-    next_ = """Is there such a place (`data_root` in globals.yml, the variable KEDRO_DATA_ROOT, or
-the path in the catalog)? Does its store answer here (AWS_ENDPOINT_URL)? Do the keys let this task
-in (credentials.yml of the Kedro environment, variables such as AWS_ACCESS_KEY_ID, or a role)?"""
-    if own:
-        next_ = """It is of this run alone, and is removed when the run has succeeded. Clear the
-task that saves it, too (Upstream). `retention: forever` in airflow.yml keeps what runs save."""
-    if done == "removed":
-        next_ += (
-            " The run's results are whole. `retention: forever` in airflow.yml removes nothing."
-        )
     place = f", at {where}," if where else ""
-    said = f"{name}{place} could not be {done}: {type(cause).__name__}: {cause}. {next_}"
-    return said.replace("\n", " ")
+    said = [f"{name}{place} could not be {done}: {type(cause).__name__}: {cause}."]
+    on_a_disk = re.match(r"file://|(?!.*://)", where or "://")
+    if on_a_disk and done == "loaded":
+        what = "If a task has saved it on another worker, that shares no disk with this one,"
+        next_ = "set data_root to an object store (such as s3://bucket/data) in globals.yml, or by"
+        said.append(f"{what} {platform.node()}: {next_} the variable KEDRO_DATA_ROOT.")
+    if own:
+        what = "It is of this run alone, and is removed when the run has succeeded. Clear the task"
+        said.append(f"{what} that saves it, too (Upstream).")
+    elif not on_a_disk:
+        what = "Is there such a place (`data_root` in globals.yml, the variable KEDRO_DATA_ROOT, or"
+        next_ = "the path in the catalog)? Does its store answer here (AWS_ENDPOINT_URL)? Do the"
+        last = "keys let this task in (credentials.yml, variables such as AWS_ACCESS_KEY_ID, a"
+        said.append(f"{what} {next_} {last} connection named in airflow.yml, or a role)?")
+    if done == "removed":
+        said.append("The run's results are whole.")
+    if own or done == "removed":
+        said.append("`retention: forever` in airflow.yml removes nothing.")
+    return " ".join(said)

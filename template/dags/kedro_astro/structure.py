@@ -4,6 +4,7 @@ Nothing here imports Kedro or Airflow: `discover` makes a structure from a proje
 `dags` read it.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,10 @@ PIPELINE_HOOKS = ("before_pipeline_run", "after_pipeline_run")
 
 SOURCES = ("src", "conf", "pyproject.toml")
 """What a structure is read from in a project of Kedro's usual layout."""
+
+
+ELSEWHERE = r"(?!(?:file|local|memory):/)[\w+:]{2,}:/"
+"""How locations begin that are not on a disk, or in the memory, of one machine: `dbfs:/`, too."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,11 @@ class Dataset:
     versioned: bool = False
     problem: str = ""
     given: bool = False
+
+    @property
+    def on_a_disk(self) -> bool:
+        """Whether what one process saves another can load only if the two share a disk."""
+        return bool(self.persistent and self.location and not re.match(ELSEWHERE, self.location))
 
     @property
     def of_one_run(self) -> bool:

@@ -9,6 +9,7 @@ from kedro_astro.planning.adoption import FROM, Files, libraries_file
 from kedro_astro.planning.grouping import Task
 from kedro_astro.planning.requirements import UNKNOWN, named
 from kedro_astro.project import IN_DAGS
+from kedro_astro.reading.libraries import of_store
 from kedro_astro.structure import Dataset, Structure, untranscoded
 
 Exists = Callable[[str], bool]
@@ -35,10 +36,6 @@ THEIR_OWN_READERS = ("spark.", "ibis.", "databricks.", "pandas.DeltaTableDataset
 """How types of datasets begin that need no such library."""
 
 
-ELSEWHERE = r"(?!(?:file|local|memory):/)[\w+:]{2,}:/"
-"""How locations begin that are not on a disk, or in the memory, of one machine: `dbfs:/`, too."""
-
-
 def not_shared(
     structure: Structure, tasks: Iterable[Task], exists: Exists, ignored: str
 ) -> Iterator[str]:
@@ -58,9 +55,9 @@ def not_shared(
     loaded = {untranscoded(n): task.task_id for task in reversed(of_nodes) for n in task.inputs}
     within = {untranscoded(n) for task in of_nodes for node in task.nodes for n in node.inputs}
     for name, dataset in {untranscoded(n): d for n, d in structure.datasets.items()}.items():
-        place = dataset.location
-        if not place or not dataset.persistent or re.match(ELSEWHERE, place):
+        if not dataset.on_a_disk:
             continue
+        place = str(dataset.location)
         ready = dataset.of_one_run or (exists(place) and in_image(place, ignored))
         if name in saved and name in loaded:
             why = f"task {saved[name]} saves it, task {loaded[name]} loads it"
@@ -83,15 +80,11 @@ def no_library(datasets: Mapping[str, Dataset], files: Files) -> Iterator[str]:
         datasets: of the project.
         files: those of `adoption.LOOKED_AT`.
     """
-    from fsspec.registry import known_implementations  # Airflow brings it
-
     file = libraries_file(files)
     there = {"fsspec", *named(files, file)}
     lacking: dict[str, list[str]] = {}
     for name, dataset in datasets.items():
-        scheme = (dataset.location or "").partition("://")[0].rpartition("::")[2]
-        known = known_implementations.get(scheme.replace("abfss", "abfs"), {"class": "fsspec"})
-        library = known["class"].partition(".")[0].replace("_", "-")
+        library = of_store(dataset.location).replace("_", "-")
         if not {library, UNKNOWN} & there and not dataset.type.startswith(THEIR_OWN_READERS):
             lacking.setdefault(library, []).append(name)
     for library, names in lacking.items():

@@ -21,7 +21,7 @@ from kedro_astro.project import kedro_env, own_modules, prepare_kedro, relative,
 from kedro_astro.reading.catalog import classes, credentials_of, dataset_of
 from kedro_astro.reading.diagnose import describe
 from kedro_astro.reading.hooks import Hooks
-from kedro_astro.reading.libraries import KEDRO, imported, installed
+from kedro_astro.reading.libraries import KEDRO, imported, installed, of_store
 from kedro_astro.reading.parameters import for_form, plain
 from kedro_astro.reading.registry import registered
 from kedro_astro.structure import RUN_FOLDER, RUN_PARAMETER, SOURCES, Structure, nested, nothing
@@ -124,20 +124,22 @@ def _read(
     except (Exception, SystemExit) as error:
         refused = describe(error, project)
     entries = {name: put.get(name) or resolver.resolve_pattern(name) for name in sorted(names)}
+    datasets = {n: dataset_of(e, project, n in put) for n, e in entries.items()}
+    stores = {of_store(dataset.location) for dataset in datasets.values()}
     said, file = _settings(loader, project, base or "", env or run_env or "")
     return Structure(
         package_name=metadata.package_name,
         project_name=metadata.project_name,
         env=env or "",
         pipelines=tuple(pipelines),
-        datasets={n: dataset_of(e, project, n in put) for n, e in entries.items()},
+        datasets=datasets,
         parameters={name: value for name, value in parameters.items() if name not in given},
         run_parameters=tuple(name for name in given if name != RUN_PARAMETER),
         hooks=refused,
         left_out=left_out,
         credentials=(named := credentials_of(catalog)),
         no_credentials=_not_there(named, loader),
-        libraries=_libraries(metadata.source_dir, entries.values()),
+        libraries=_libraries(metadata.source_dir, entries.values(), stores),
         settings=said,
         settings_file=file,
         sources=tuple(sources),
@@ -168,16 +170,16 @@ def _settings(loader: Any, project: Path, base: str, env: str) -> tuple[Any, str
         raise ConfigurationError("airflow", "cannot be used", where) from error
 
 
-def _libraries(source: Path, entries: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+def _libraries(source: Path, entries: Iterable[Any], stores: set[str]) -> tuple[str, ...]:
     """Return which third-party modules tasks import: the project's modules that are loaded now say
-    so, and the types of its datasets."""
+    so, and the types and the stores of its datasets."""
     kinds = {kind for entry in entries for kind in classes(entry)}
     datasets = [f"{k.__module__}:{k.__qualname__}" for k in kinds if not isinstance(k, str)]
     # Each session imports those.
     plugins = [point.module for point in entry_points(group="kedro.hooks")]
     mine = own_modules(source).values()
     written = {n for f in mine if f.suffix == ".py" for n in imported(f.read_bytes())}
-    return tuple(installed([*KEDRO, *plugins, *datasets, *written]))
+    return tuple(installed([*KEDRO, *stores, *plugins, *datasets, *written]))
 
 
 def _section(loader: Any, name: str, hooks: Hooks | None = None, where: str = "") -> dict[str, Any]:

@@ -37,6 +37,15 @@ def imported(source: str | bytes) -> set[str]:
     return names
 
 
+def of_store(location: str | None) -> str:
+    """Return the module by which fsspec reads a location; `fsspec` itself for what it does not know
+    or reads without another."""
+    from fsspec.registry import known_implementations  # Kedro brings it, and Airflow does
+
+    scheme = (location or "").partition("://")[0].rpartition("::")[2].replace("abfss", "abfs")
+    return str(known_implementations.get(scheme, {"class": "fsspec"})["class"]).partition(".")[0]
+
+
 def installed(names: Iterable[str]) -> list[str]:
     """Return those modules, or `module:attribute`, that were installed from elsewhere, sorted.
 
