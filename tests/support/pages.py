@@ -79,13 +79,15 @@ def read(page: str | Path) -> str:
 
 
 def put(block: Block, project: Path) -> None:
-    """Write a sample into its file: to the end of YAML, instead of anything else.
+    """Write a sample into its file: to the end of YAML and of Kedro's settings, instead of anything
+    else.
 
     Settings of how-to pages stand each for itself; those of the tutorial add up.
     """
     file = project / str(block.file)
     file.parent.mkdir(parents=True, exist_ok=True)
     adds = block.language == "yaml" and (block.file != SETTINGS or block.page == TUTORIAL)
+    adds = adds or file.name == "settings.py"
     before = file.read_text() + "\n" if adds and file.exists() else ""
     if block.language != "toml":
         file.write_text(before + block.text)
