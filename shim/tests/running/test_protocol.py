@@ -7,6 +7,7 @@ import logging
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -150,7 +151,8 @@ def test_a_secret_is_said_to_nobody_but_the_worker(
     run = command(no_airflow, "run", "20", *(["private"] if private else []))
     said = written(run, session(make_project, **CREDENTIALS))
     assert (SECRET in said) == private
-    assert json.loads(said.split(SEPARATOR)[-1]) == {"ended": ""}
+    record = {"ended": "", "saved": {"total": "data/total.json"}}
+    assert json.loads(said.split(SEPARATOR)[-1]) == record
 
 
 def test_what_is_installed_beside_airflow_stays_there(
@@ -167,7 +169,7 @@ def test_what_is_installed_beside_airflow_stays_there(
 def test_what_was_cut_off_is_shown_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     listener = Listener(lambda secret: None)
-    listener.take(f'{SEPARATOR}{{"ended": "Val{SEPARATOR}{{"ended": ""}}')
+    listener.take(f'{SEPARATOR}{{"ended": "Val{SEPARATOR}{{"ended": "", "saved": {{}}}}')
     assert caplog.messages == ['{"ended": "Val'] and listener.ended == ""
 
 
@@ -182,12 +184,13 @@ def test_lines_below_a_loggers_level_stay_away(caplog: pytest.LogCaptureFixture)
 
 def test_a_session_is_the_same_after_its_journey() -> None:
     wanted = Session("/shop", "sales", ["first"], "v", [], {"total": "w"}, {"size": {"by": 3}})
-    assert Session.from_json(wanted.to_json()) == wanted
+    assert Session.from_json(wanted.to_json()) == replace(wanted, removes=[])  # JSON has no tuples.
     assert "\n" not in wanted.to_json()
 
 
 def test_a_run_imports_nothing_of_the_command_line(make_project: MakeProject) -> None:
-    """Nor anything of Airflow's side: a task waits for all of it."""
+    """Nor of Airflow's side, nor of what reads a project but for what knows entries of a catalog: a
+    task waits for all of it."""
     code = "import sys; from kedro_astro.running import run; print(*sorted(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-S", "-c", code],
@@ -198,4 +201,5 @@ def test_a_run_imports_nothing_of_the_command_line(make_project: MakeProject) ->
     )
     ours = [name for name in done.stdout.split() if name.startswith("kedro_astro.")]
     rooms = ("running", "structure", "errors", "project")
-    assert all(name.split(".")[1] in rooms for name in ours)
+    others = {name for name in ours if name.split(".")[1] not in rooms}
+    assert others == {"kedro_astro.reading", "kedro_astro.reading.catalog"}
