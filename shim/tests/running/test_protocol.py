@@ -150,7 +150,10 @@ def test_a_secret_is_said_to_nobody_but_the_worker(
     run = command(no_airflow, "run", "20", *(["private"] if private else []))
     said = written(run, session(make_project, **CREDENTIALS))
     assert (SECRET in said) == private
-    assert json.loads(said.split(SEPARATOR)[-1]) == {"ended": ""}
+    assert json.loads(said.split(SEPARATOR)[-1]) == {
+        "ended": "",
+        "saved": {"total": "data/total.json"},
+    }
 
 
 def test_what_is_installed_beside_airflow_stays_there(
@@ -167,7 +170,7 @@ def test_what_is_installed_beside_airflow_stays_there(
 def test_what_was_cut_off_is_shown_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     listener = Listener(lambda secret: None)
-    listener.take(f'{SEPARATOR}{{"ended": "Val{SEPARATOR}{{"ended": ""}}')
+    listener.take(f'{SEPARATOR}{{"ended": "Val{SEPARATOR}{{"ended": "", "saved": {{}}}}')
     assert caplog.messages == ['{"ended": "Val'] and listener.ended == ""
 
 
@@ -181,7 +184,8 @@ def test_lines_below_a_loggers_level_stay_away(caplog: pytest.LogCaptureFixture)
 
 
 def test_a_session_is_the_same_after_its_journey() -> None:
-    wanted = Session("/shop", "sales", ["first"], "v", [], {"total": "w"}, {"size": {"by": 3}})
+    given = "/shop", "sales", ["first"], "v", [], {"total": "w"}, {"size": {"by": 3}}
+    wanted = Session(*given, removes=["doubled"], retention=60.0)
     assert Session.from_json(wanted.to_json()) == wanted
     assert "\n" not in wanted.to_json()
 
@@ -197,5 +201,5 @@ def test_a_run_imports_nothing_of_the_command_line(make_project: MakeProject) ->
         check=True,
     )
     ours = [name for name in done.stdout.split() if name.startswith("kedro_astro.")]
-    rooms = ("running", "structure", "errors", "project")
+    rooms = ("running", "reading", "structure", "errors", "project")
     assert all(name.split(".")[1] in rooms for name in ours)
