@@ -121,6 +121,6 @@ def test_a_run_by_way_of_the_broker(airflow: Client, project: Path, folder: Path
     assert airflow.wait_for_run("penguins", run_id) == "success"
     assert (project / "data/08_reporting/metrics.json").is_file()
     airflow.wait_for(
-        "the worker's word of five tasks",
-        lambda: log_of(folder, "celery").count("final_state=success") == 5,
+        "the worker's word of six tasks",
+        lambda: log_of(folder, "celery").count("final_state=success") == 6,
     )

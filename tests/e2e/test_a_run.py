@@ -78,15 +78,13 @@ def test_tasks_say_what_they_saved_and_where(
     assert file.is_file()
 
 
-def test_an_undeclared_dataset_keeps_its_type_in_a_folder_of_the_run(
+def test_an_undeclared_dataset_was_in_a_folder_of_the_run_which_is_gone(
     airflow: Client, project: Path, first_run: str
 ) -> None:
-    import pandas as pd
-
-    location = airflow.saved("penguins", first_run, "select_measurements")["measurements"][
-        "location"
-    ]
-    assert isinstance(pickle.loads((project / str(location)).read_bytes()), pd.DataFrame)
+    saved = airflow.saved("penguins", first_run, "select_measurements")
+    file = project / str(saved["measurements"]["location"])
+    assert file.name == "measurements.pickle" and not file.parent.exists()
+    assert file.parent.parent == project / "data/02_intermediate" and file.parent.parent.exists()
 
 
 def test_log_lines_keep_level_and_logger(airflow: Client, first_run: str) -> None:

@@ -42,6 +42,7 @@ def test_list_as_json(make_project: MakeProject, kedro_astro) -> None:
         "outputs": ["total"],
         "merged": False,
         "hook": None,
+        "removes": [],
     }
 
 

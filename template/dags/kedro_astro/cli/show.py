@@ -36,9 +36,10 @@ def print_tables(dags: Sequence[Mapping[str, Any]]) -> None:
         table = Table(*columns, expand=True)
         for task in dag["tasks"]:
             merged = " (merged: groups would have waited for each other)" if task["merged"] else ""
+            alone = "removes what the run alone needed" if task["removes"] else "Kedro's hooks"
             table.add_row(
                 escape(task["task_id"]) + merged,
-                escape("\n".join(task["nodes"]) or "(Kedro's hooks, once a run)"),
+                escape("\n".join(task["nodes"]) or f"({alone}, once a run)"),
                 escape("\n".join(task["upstream"])),
             )
         name = Text(f"{dag.get('dag_id', 'no DAG')} ({dag['pipeline']})", style="bold")
