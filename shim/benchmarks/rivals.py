@@ -119,6 +119,8 @@ def many(folder: Path, pipelines: int, nodes: int) -> Path:
     (project / "src/many/pipeline_registry.py").write_text(REGISTRY, encoding="utf-8")
     (project / "conf/base/catalog.yml").write_text(CATALOG, encoding="utf-8")
     (project / "conf/base/parameters.yml").write_text("first: 1\n", encoding="utf-8")
+    # A file by hand has no task that removes what a run has left.
+    (project / "conf/airflow/airflow.yml").write_text("default: {retention: forever}\n")
     for number in range(pipelines):
         place = project / f"src/many/pipelines/p{number:02}"
         place.mkdir()

@@ -7,14 +7,17 @@ from typing import Any
 from kedro_astro.errors import CredentialsError, SettingsError
 from kedro_astro.structure import nested
 
-AWS = {
-    "aws_access_key_id": "key",
-    "aws_secret_access_key": "secret",
-    "aws_session_token": "token",
-    "region_name": "client_kwargs.region_name",
-    "endpoint_url": "client_kwargs.endpoint_url",
-}
-"""What the extra of a connection of the type `aws` may hold, and where s3fs takes it."""
+AWS = dict(
+    [
+        ("aws_access_key_id", "key"),
+        ("aws_secret_access_key", "secret"),
+        ("aws_session_token", "token"),
+        ("region_name", "client_kwargs.region_name"),
+        ("endpoint_url", "client_kwargs.endpoint_url"),
+    ]
+)
+"""What the extra of a connection of the type `aws` may hold, and where s3fs takes it. The first two
+are its login and its password."""
 
 SQL = {"postgres": "postgresql"} | {n: n for n in ("mssql", "mysql", "oracle", "sqlite", "trino")}
 """SQLAlchemy's dialects, by type of connection."""
@@ -62,7 +65,7 @@ def arguments(connection: Any) -> dict[str, Any]:
         if unknown := sorted(extra.keys() - AWS):
             what = f"has {', '.join(unknown)} in its extra, where datasets can have"
             raise SettingsError(f"{what} {', '.join(AWS)}")
-        said = {"aws_access_key_id": login, "aws_secret_access_key": password, **extra}
+        said = {**dict(zip(AWS, (login, password), strict=False)), **extra}
         return nested({AWS[name]: value for name, value in said.items() if value})
     if dialect := extra.pop("sqlalchemy_scheme", SQL.get(kind)):
         from sqlalchemy.engine import URL  # Airflow brings it
