@@ -7,14 +7,17 @@ import site
 import subprocess
 import sys
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
-import packages as installed
-import pytest
-from projects import MakeProject, write
+# Airflow reads its settings there when it is imported, and makes folders: not in the user's own,
+# nor where another Airflow has made them.
+HOME = Path(__file__).parents[2] / "build" / f"airflow-{version('apache-airflow')}"
+os.environ["AIRFLOW_HOME"] = str(HOME)
 
-# Airflow reads its settings there when it is imported, and makes folders: not in the user's own.
-os.environ["AIRFLOW_HOME"] = str(Path(__file__).parents[2] / "build" / "airflow")
+import packages as installed  # noqa: E402
+import pytest  # noqa: E402
+from projects import MakeProject, write  # noqa: E402
 
 
 @pytest.fixture
