@@ -92,11 +92,11 @@ def test_a_module_that_computes_when_it_is_imported_is_left_cold(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_150_forked_tasks_and_none_hangs() -> None:
+def test_60_forked_tasks_and_none_hangs() -> None:
     """Three at a time, forked from workers that were forked: as the LocalExecutor does it.
 
     Each multiplies matrices, groups, writes and reads Parquet and fits models, so it starts threads
     of BLAS, OpenMP and Arrow. Had the parent used the libraries, and not only imported them, tasks
     would hang in the locks of its threads.
     """
-    assert run(STRESS, "150", timeout=300) == "150 of 150\n"
+    assert run(STRESS, "60", timeout=300) == "60 of 60\n"
