@@ -158,12 +158,6 @@ def test_an_existing_project_with_a_folder_in_the_way(tmp_path: Path) -> None:
     folder.mkdir()
     with pytest.raises(copier.errors.UserMessageError, match=r"requirements\.txt is a folder"):
         scaffold(tmp_path, start="existing")
-    folder.rmdir()
-    for answer in ({"data_root": "s3://b/c"}, {"package_name": "birds"}):
-        (name,) = answer
-        with pytest.raises(copier.errors.UserMessageError, match=f"{name}: an existing project"):
-            scaffold(tmp_path, start="existing", **answer)
-    assert os.listdir(tmp_path) == ["pyproject.toml"]
 
 
 def test_a_package_that_you_have_renamed(project: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -174,8 +175,8 @@ def test_all_of_it_works(installed: Path, project: Path, tmp_path: Path) -> None
 
 
 def test_the_image_compiles_its_manifest(installed: Path, project: Path, tmp_path: Path) -> None:
-    lines = (project / "Dockerfile").read_text().splitlines()
-    (line,) = (line.removeprefix("RUN ") for line in lines if line.endswith(" compile"))
+    text = (project / "Dockerfile").read_text()
+    (line,) = (run for run in re.findall(r"(?m)^RUN ((?:.*\\\n)*.*)$", text) if "compile" in run)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     line = line.replace("PYTHONPATH=dags", f"PYTHONPATH=dags:{installed}")
     env = {"PATH": path, "KEDRO_ASTRO_MANIFEST": str(tmp_path / "manifest.jsonl")}
