@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import subprocess
 import sys
@@ -74,6 +75,12 @@ class Store:
             "AWS_REGION": "us-east-1",
             **CHECKSUMS,
         }
+
+    def connection(self, conn_id: str) -> dict[str, str]:
+        """Return what Airflow's API takes to make a connection of it."""
+        extra = {"endpoint_url": self.url, "region_name": "us-east-1"}
+        said = {"conn_type": "aws", "login": self.key, "password": self.secret}
+        return {"connection_id": conn_id, **said, "extra": json.dumps(extra)}
 
     def files(self) -> Any:
         """Return the file system that s3fs makes of it."""
