@@ -17,6 +17,7 @@ pytestmark = pytest.mark.e2e
 
 
 def test_a_new_pipeline_folder_is_a_new_dag(airflow: Client, project: Path) -> None:
+    append(project / "conf/airflow/airflow.yml", "\ncounting: {retention: forever}\n")
     add_pipeline(project, "counting", "return len(penguins)")
     airflow.wait_for("the new DAG", lambda: "penguins.counting" in airflow.dag_ids())
     run_id = airflow.trigger("penguins.counting")
@@ -28,6 +29,7 @@ def test_a_new_pipeline_folder_is_a_new_dag(airflow: Client, project: Path) -> N
 
 def test_an_edit_counts_from_the_next_task_on(airflow: Client, project: Path) -> None:
     """The libraries of a task are those of the scheduler; your code never is."""
+    append(project / "conf/airflow/airflow.yml", "\nedited: {retention: forever}\n")
     nodes = add_pipeline(project, "edited", "return 'before'")
     airflow.wait_for("the new DAG", lambda: "penguins.edited" in airflow.dag_ids())
     for text in ("before", "after"):
