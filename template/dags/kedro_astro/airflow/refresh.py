@@ -71,6 +71,9 @@ def compile(project: Path, path: Path) -> Manifest:
     made = refresh(project, path, None)
     if made.problems:
         path.unlink(missing_ok=True)
+    else:
+        # For whoever runs Airflow where it is brought; there is nothing secret in it.
+        path.chmod(0o644)
     return made
 
 
