@@ -216,7 +216,7 @@ def test_dags_that_are_deployed_by_themselves(image: str, project: Path, tmp_pat
         assert not in_image(tag, "sh", "-c", "ls dags 2>/dev/null || true")
         dags = copy / "dags"
         assert "do `kedro astro compile dags/manifest.jsonl` before" in parse(tag, dags)[1]
-        succeed(python("-m", "kedro", "astro", "compile", "dags/manifest.jsonl"), copy)
+        succeed(python("dags/kedro_astro", "compile", "dags/manifest.jsonl"), copy)
         assert parse(tag, dags) == (DAGS, "")
         options = ("--volume", f"{dags}:{HOME}/dags:ro", "--env", "AIRFLOW_HOME=/tmp")
         options += ("--volume", f"{copy / 'data'}:{HOME}/data")
