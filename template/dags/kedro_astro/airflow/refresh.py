@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,7 +17,14 @@ from typing import IO
 
 import psutil
 
-from kedro_astro.airflow.manifest import Manifest, fingerprint_of, kept_at, own_python, to_bytes
+from kedro_astro.airflow.manifest import (
+    NAME,
+    Manifest,
+    fingerprint_of,
+    kept_at,
+    own_python,
+    to_bytes,
+)
 from kedro_astro.airflow.verdict import Verdict, judge
 from kedro_astro.errors import CacheError, RefusedDagError, shown
 from kedro_astro.planning import Blueprint
@@ -67,11 +75,11 @@ def compile(project: Path, path: Path) -> Manifest:
         OSError: if its folder cannot be made, or the file that was there not be deleted.
     """
     path.unlink(missing_ok=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = refresh(project, path, None)
-    if made.problems:
-        path.unlink(missing_ok=True)
-    else:
+    # What a reading leaves beside its manifest is not for where this one goes.
+    with tempfile.TemporaryDirectory() as folder:
+        made = refresh(project, Path(folder, NAME), None)
+    if not made.problems:
+        write(path, made.content)
         # For whoever runs Airflow where it is brought; there is nothing secret in it.
         path.chmod(0o644)
     return made
