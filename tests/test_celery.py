@@ -19,7 +19,7 @@ import pytest
 from client import Client
 from scaffold import free_port, scaffold, succeed
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.workers
 AIRFLOW = Path(sys.executable).with_name("airflow")
 COMPONENTS = (["api-server"], ["scheduler", "-s"], ["dag-processor"], ["celery", "worker", "-s"])
 
