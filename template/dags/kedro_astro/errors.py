@@ -172,7 +172,7 @@ class ManifestError(KedroAstroError):
     def __init__(self, path: Path, reason: str) -> None:
         next_ = "Build the image anew, with `kedro astro compile` in its Dockerfile (`astro deploy`"
         next_ += " without --dags). Where dags/ is deployed by itself, do `kedro astro compile"
-        next_ += " dags/manifest.jsonl` before."
+        next_ += " dags/manifest.jsonl` before. Or unset KEDRO_ASTRO_MANIFEST."
         super().__init__(f"The compiled manifest {path} cannot be used: {reason}. {next_}")
 
 
@@ -237,7 +237,9 @@ def ending(status: int) -> str:
     return f"signal {Signals(-status).name}" if status < 0 else f"status {status}"
 
 
-def not_had(name: str, where: str | None, done: str, cause: BaseException, own: bool) -> str:
+def not_had(
+    name: str, where: str | None, done: str, cause: BaseException, own: bool, on_a_disk: bool
+) -> str:
     """Return what a task says of a dataset that it cannot load, save or remove.
 
     Args:
@@ -245,10 +247,10 @@ def not_had(name: str, where: str | None, done: str, cause: BaseException, own: 
         done: completes "could not be ...".
         cause: what the system or a library says.
         own: whether it is of the DAG run alone, and not there.
+        on_a_disk: whether another worker need not find it there.
     """
     place = f", at {where}," if where else ""
     said = [f"{name}{place} could not be {done}: {type(cause).__name__}: {cause}."]
-    on_a_disk = re.match(r"file://|(?!.*://)", where or "://")
     if on_a_disk and done == "loaded":
         what = "If a task has saved it on another worker, that shares no disk with this one,"
         next_ = "set data_root to an object store (such as s3://bucket/data) in globals.yml, or by"

@@ -26,6 +26,11 @@ ELSEWHERE = r"(?!(?:file|local|memory):/)[\w+:]{2,}:/"
 """How locations begin that are not on a disk, or in the memory, of one machine: `dbfs:/`, too."""
 
 
+def on_a_disk(location: str | None) -> bool:
+    """Whether what is there another machine finds only if the two share a disk."""
+    return bool(location) and not re.match(ELSEWHERE, str(location))
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A catalog entry as one pipeline sees it.
@@ -49,7 +54,7 @@ class Dataset:
     @property
     def on_a_disk(self) -> bool:
         """Whether what one process saves another can load only if the two share a disk."""
-        return bool(self.persistent and self.location and not re.match(ELSEWHERE, self.location))
+        return self.persistent and on_a_disk(self.location)
 
     @property
     def of_one_run(self) -> bool:

@@ -74,7 +74,7 @@ def build_dag(blueprint: Blueprint, project: Path) -> sdk.DAG:
         operator.made_of = str(project), blueprint, task["work"]
         # A teardown's failure is shown, and fails no run. It keeps the rule that all before it must
         # have succeeded: with that of `as_teardown` a retry would find nothing.
-        if task["work"]["removes"]:
+        if "removes" in task["work"]:
             operator.is_teardown, operator.depends_on_past = True, False
         if task["upstream"]:
             operator.set_upstream([operators[before] for before in task["upstream"]])

@@ -64,8 +64,8 @@ class KedroOperator(BaseOperator):
             load_versions=own | self._upstream_versions(context, work["producers"]),
             runtime_params=nested(self._changed(context, blueprint)) | {RUN_PARAMETER: folder},
             credentials=given,
-            removes=work["removes"],
-            retention=work["retention"],
+            removes=work.get("removes", ()),
+            retention=work.get("retention"),
         )
         if python := own_python():
             saved = places.venv(session, _mask_secret(), python, partial(setattr, self, "end"))

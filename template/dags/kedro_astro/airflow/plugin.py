@@ -24,14 +24,13 @@ def warm(component: str) -> None:
     from airflow.configuration import conf
 
     dags = HOME if HOME.name == "dags" else Path(conf.get("core", "dags_folder"))
-    # Airflow 3 forks tasks whatever it says.
-    anew = "core", "execute_tasks_new_python_interpreter"
-    new_interpreter = airflow < "3" and conf.getboolean(*anew, fallback=False)
+    anew = conf.getboolean("core", "execute_tasks_new_python_interpreter", fallback=False)
     sys.path.insert(0, str(HOME))
     from kedro_astro.airflow.warm import warm_up
 
     sys.path.remove(str(HOME))
-    warm_up(dags.parent, component, conf.get("core", "executor"), new_interpreter)
+    # Airflow 3 forks tasks whatever that setting says.
+    warm_up(dags.parent, component, conf.get("core", "executor"), anew and airflow < "3")
     for name in [name for name in sys.modules if name.partition(".")[0] == "kedro_astro"]:
         del sys.modules[name]
 

@@ -14,8 +14,8 @@ Work = dict[str, Any]
 - `hooks`: those of Kedro's pipeline hooks that it fires.
 - `producers`: by versioned input that another task of the DAG saves, that task's id.
 - `saves`: by output, whether it is versioned.
-- `removes`: datasets of the run alone that are removed; what does is an Airflow teardown.
-- `retention`: how many seconds of other runs that is kept; None if forever.
+- `removes`: only of the task that does: the datasets of the run alone that are removed.
+- `retention`: beside it: how many seconds of other runs that is kept; None if forever.
 """
 
 Blueprint = dict[str, Any]

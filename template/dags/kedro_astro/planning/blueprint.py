@@ -82,6 +82,7 @@ def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any
     fired = PIPELINE_HOOKS if plan.settings.get("pipeline_hooks") != "run" else (task.hook,)
     hooks = () if task.removes else fired
     retention = plan.settings.get("retention")
+    kept = retention.total_seconds() if retention and task.removes else None
     return {
         "task_id": task.task_id,
         "label": display_name(task),
@@ -95,8 +96,7 @@ def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any
             "hooks": [name for name in hooks if name],
             "producers": {name: saved_by[untranscoded(name)] for name in versioned},
             "saves": {name: datasets[name].versioned for name in task.outputs},
-            "removes": list(task.removes),
-            "retention": retention.total_seconds() if retention and task.removes else None,
+            **({"removes": task.removes, "retention": kept} if task.removes else {}),
         },
     }
 

@@ -45,7 +45,7 @@ def version_of_run(
 def folder_of_run(due: datetime, dag_id: str, run_id: str) -> str:
     """Return the name of a folder that no other DAG run has and all tasks of this one know.
 
-    `folders_like` finds those of the DAG's other runs.
+    The first hash is of the DAG, so that those of its other runs are known.
 
     Args:
         due: when the run was due, so that the folders sort by it.

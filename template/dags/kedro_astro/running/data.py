@@ -15,7 +15,7 @@ from typing import Any
 from kedro_astro.errors import not_had
 from kedro_astro.reading.catalog import entry_of, location, placed
 from kedro_astro.running.session import Session
-from kedro_astro.structure import RUN_PARAMETER
+from kedro_astro.structure import RUN_PARAMETER, on_a_disk
 
 STORES = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "azure")
 """Whose errors say, as the system's do, that a place cannot be reached."""
@@ -73,7 +73,7 @@ class Data:
             if not (missing or of_a_store or isinstance(cause, OSError) or done == "removed"):
                 raise
             own = missing and bool(self._run) and self._run in (where or "")
-            raise DatasetError(not_had(name, where, done, cause, own)) from None
+            raise DatasetError(not_had(name, where, done, cause, own, on_a_disk(where))) from None
         if done == "saved":
             self.saved[name] = where
         return result
