@@ -202,4 +202,4 @@ def test_a_run_imports_nothing_of_the_command_line(make_project: MakeProject) ->
     ours = [name for name in done.stdout.split() if name.startswith("kedro_astro.")]
     rooms = ("running", "structure", "errors", "project")
     others = {name for name in ours if name.split(".")[1] not in rooms}
-    assert others == {"kedro_astro.reading", "kedro_astro.reading.catalog"}
+    assert others == {"kedro_astro.reading", "kedro_astro.reading.entry"}

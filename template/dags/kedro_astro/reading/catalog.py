@@ -6,17 +6,15 @@ Their classes are imported, and asked. No dataset is made, and no data is touche
 import inspect
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Any
 
-from kedro_astro.project import relative
+from kedro_astro.reading.entry import Entry, location, wrapped
 from kedro_astro.structure import Dataset, leaves
-
-Entry = Mapping[str, Any]
 
 _signature = cache(inspect.signature)
 
@@ -42,19 +40,10 @@ def dataset_of(config: Entry, project: Path, given: bool = False) -> Dataset:
     )
 
 
-def entry_of(value: Any) -> Entry:
-    """Return the entry of what is in a catalog: data are kept in memory."""
-    from kedro.io import AbstractDataset, MemoryDataset
-
-    if isinstance(value, AbstractDataset):
-        return {**value._init_config(), "type": type(value)}
-    return {"type": MemoryDataset}
-
-
 def classes(entry: Entry) -> list[Any]:
     """Return the class of an entry and those that it wraps, from outside in; a text says why there
     is none."""
-    types = [part.get("type") for part in _wrapped(entry)]
+    types = [part.get("type") for part in wrapped(entry)]
     return [k if inspect.isclass(k) else _class(k if isinstance(k, str) else "") for k in types]
 
 
@@ -109,36 +98,3 @@ def credentials_of(catalog: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
         if keys[-1] == "credentials" and isinstance(value, str):
             named[value] += keys[:1]
     return dict(named)
-
-
-def _wrapped(entry: Any) -> Iterator[Entry]:
-    """Yield an entry and those that it wraps, from outside in. Each may be no more than a type."""
-    while isinstance(entry, Mapping):
-        yield entry
-        inner = entry.get("dataset")
-        entry = inner if inner is None or isinstance(inner, Mapping) else {"type": inner}
-
-
-def location(config: Entry, project: Path) -> str | None:
-    """Return `filepath` or `path`, relative to the project if it is in it.
-
-    Of an address there are scheme, host and path: no user, no password (with whatever in it), no
-    query, fragment or parameters, which may all be secrets.
-    """
-    path, _ = placed(config)
-    if "://" in path:
-        scheme, _, rest = path.partition("://")
-        before, _, after = rest.rpartition("@")
-        host = after if ":" in before or "/" not in before else rest
-        return f"{scheme}://{re.split('[?#;]', host)[0]}"
-    return relative(Path(path), project) if path else None
-
-
-def placed(config: Entry) -> tuple[str, Entry]:
-    """Return `filepath` or `path` as it is written, empty if there is none, and the part of the
-    entry that says it."""
-    for part in _wrapped(config):
-        path = part.get("filepath") or part.get("path")
-        if isinstance(path, str | Path):
-            return str(path), part
-    return "", {}

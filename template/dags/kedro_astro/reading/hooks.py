@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kedro_astro.reading.catalog import entry_of
+from kedro_astro.reading.entry import entry_of
 
 
 class Hooks:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kedro_astro.errors import not_had
-from kedro_astro.reading.catalog import entry_of, location, placed
+from kedro_astro.reading.entry import entry_of, location, placed
 from kedro_astro.running.session import Session
 from kedro_astro.structure import RUN_PARAMETER, on_a_disk
 
