@@ -19,6 +19,7 @@ if SHIM.parent.name != "dags":  # It is installed.
 
 INNER = {
     "run": "kedro_astro.running.run",
+    "contain": "kedro_astro.running.container",
     "read": "kedro_astro.reading.discover",
     "serve": "kedro_astro.airflow.server",
 }

@@ -1,8 +1,10 @@
 """Where things are in a project, and the environment its processes run with. No Kedro here."""
 
 import os
+import re
 import sys
 import warnings
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,6 +31,14 @@ PROJECT = "KEDRO_ASTRO_PROJECT"
 
 TARGETS = ("astro", "mwaa", "kubernetes")
 """Where a project may be deployed: workers there share no disk."""
+
+
+CODE = r"\.(py|ya?ml|toml|json|sql)$"
+ELSEWHERE = r"(^|/)(\.|local/|airflow[^/]*\.ya?ml$|[^/]*credentials)"
+"""Files that tasks are made of, but for those that not every copy of a project has."""
+
+CONTAINERS = ("docker", "kubernetes")
+"""Places of tasks that are containers, and the settings with the arguments of their operators."""
 
 
 def find_project(folder: Path) -> Path | None:
@@ -94,6 +104,29 @@ def own_modules(source: Path) -> dict[str, Path]:
     """Return the modules below a folder that are imported, and their files."""
     files = {name: str(getattr(m, "__file__", "")) for name, m in [*sys.modules.items()]}
     return {name: Path(file) for name, file in files.items() if file.startswith(f"{source}/")}
+
+
+def code_of(project: Path, sources: Iterable[str]) -> list[str]:
+    """Return a hash of what a project's tasks are made of, and the sources that it is of.
+
+    It is of code and configuration that each copy of the project has: nothing secret, nothing that
+    is for one machine or for Airflow alone. What cannot be read is passed over.
+
+    Args:
+        project: the folder that holds `pyproject.toml`.
+        sources: files and folders, relative to it.
+    """
+    import hashlib
+
+    found = hashlib.sha256()
+    for file in sorted(
+        f for name in sources for f in (project / name, *(project / name).rglob("*"))
+    ):
+        path = relative(file, project)
+        if re.search(CODE, path) and not re.search(ELSEWHERE, path):
+            with suppress(OSError):
+                found.update(path.encode() + b"\n" + file.read_bytes())
+    return [found.hexdigest(), *sources]
 
 
 def relative(path: Path, project: Path) -> str:

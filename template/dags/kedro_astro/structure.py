@@ -129,6 +129,7 @@ class Structure:
             said when it was last right.
         settings_file: the file or files that say it, relative to the project.
         sources: the files and folders it was read from, relative to the project.
+        code: what `project.code_of` says of it.
         problems: what could not be read, and where; empty when all is well.
     """
 
@@ -147,6 +148,7 @@ class Structure:
     settings: Any = None
     settings_file: str = "airflow.yml"
     sources: tuple[str, ...] = SOURCES
+    code: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 

@@ -8,14 +8,16 @@ import pkgutil
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from airflow.providers.common.compat import sdk
 
 from kedro_astro.airflow.manifest import patience, read
-from kedro_astro.airflow.operators import KedroOperator
+from kedro_astro.airflow.operators import KedroOperator, KedroTask
 from kedro_astro.planning import Arguments, Blueprint
+from kedro_astro.project import CONTAINERS
 
 
 def build_dags(project: Path) -> dict[str, sdk.DAG]:
@@ -62,15 +64,17 @@ def build_dag(blueprint: Blueprint, project: Path) -> sdk.DAG:
     operators = {}
     for task in blueprint["tasks"]:
         prefix = f"{task['group']}." if task["group"] else ""
-        operators[task["task_id"]] = operator = KedroOperator(
-            task_id=task["task_id"].removeprefix(prefix),
-            task_display_name=task["label"].removeprefix(prefix),
-            task_group=groups[task["group"]],
-            dag=dag,
-            doc_md=task["doc"],
-            outlets=[sdk.Asset(uri=uri) for uri in task["outlets"]],
-            **_arguments(task["arguments"], source),
-        )
+        given = {
+            "task_id": task["task_id"].removeprefix(prefix),
+            "task_display_name": task["label"].removeprefix(prefix),
+            "task_group": groups[task["group"]],
+            "dag": dag,
+            "doc_md": task["doc"],
+            "outlets": [sdk.Asset(uri=uri) for uri in task["outlets"]],
+        }
+        given |= _arguments(task["arguments"], source)
+        operator = _operator(task, given, blueprint["pipeline"])
+        operators[task["task_id"]] = operator
         operator.made_of = str(project), blueprint, task["work"]
         # A teardown's failure is shown, and fails no run. It keeps the rule that all before it must
         # have succeeded: with that of `as_teardown` a retry would find nothing.
@@ -81,6 +85,20 @@ def build_dag(blueprint: Blueprint, project: Path) -> sdk.DAG:
     # Not before the tasks are made: each would copy all of them, twice, and serialize its copy.
     dag.params.update({name: sdk.Param(**field) for name, field in blueprint["fields"].items()})
     return dag
+
+
+def _operator(task: Blueprint, given: dict[str, Any], pipeline: str) -> KedroTask:
+    """Return a task's operator. The providers of others are imported where a task needs them."""
+    place, config = task["work"].get("run_in"), given.get("executor_config") or {}
+    if "pod_override" in config:
+        from kedro_astro.airflow.kubernetes import for_executor
+
+        given["executor_config"] = for_executor(config)
+    if place not in CONTAINERS:
+        return KedroOperator(**given)
+    names = {"kedro/pipeline": pipeline, "kedro/nodes": ", ".join(task["work"]["nodes"])}
+    made: KedroTask = import_module(f"kedro_astro.airflow.{place}").operator(names, given)
+    return made
 
 
 def _arguments(given: Arguments, source: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from kedro_astro.project import PYTHON, SHIM, cache_folder, kedro_env
 if TYPE_CHECKING:
     from kedro_astro.structure import Structure
 
-FORMAT = 12
+FORMAT = 13
 """Version of the file; the checksum starts with it, so one of another is as good as damaged."""
 
 COMPILED = "KEDRO_ASTRO_MANIFEST"

@@ -1,17 +1,21 @@
 """The Airflow operator: one task, in the worker's process or in an interpreter of its own."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, Context
 
 from kedro_astro.planning import Blueprint, Work
 
+if TYPE_CHECKING:
+    from kedro_astro.running.session import Session
 
-class KedroOperator(BaseOperator):
-    """Run the nodes of one task in one Kedro session.
+
+class KedroTask(BaseOperator):
+    """What every operator of a Kedro task has, wherever its nodes run.
 
     All tasks of a DAG run save versioned datasets under one version, and load what the run itself
     saved, whatever other runs save meanwhile. The task's return value says what it saved:
@@ -23,7 +27,6 @@ class KedroOperator(BaseOperator):
     Attributes:
         made_of: the folder that holds `pyproject.toml`, the DAG's blueprint, what the task does.
         updates: the assets that are not in `outlets` before it has run.
-        end: ends what runs in a place of its own; None where nothing does.
     """
 
     ui_color = "#ffe366"
@@ -32,13 +35,15 @@ class KedroOperator(BaseOperator):
     # No argument: an operator with an `__init__` of its own costs Airflow a tenth more.
     made_of: tuple[str, Blueprint, Work]
     updates: Iterable[Any] = ()
-    end: Callable[[], None] | None = None
 
-    def execute(self, context: Context) -> dict[str, dict[str, str | None]]:
+    def session(self, context: Context) -> "Session":
+        """Return what the task has to run.
+
+        Raises:
+            AirflowFailException: if that cannot be known, and why.
+        """
         # Not at the top, as elsewhere here: a parse has no need of it.
-        from kedro_astro.airflow.manifest import own_python
         from kedro_astro.planning.ids import folder_of_run, version_of_run
-        from kedro_astro.running import places
         from kedro_astro.running.session import Session
         from kedro_astro.structure import RUN_PARAMETER, nested
 
@@ -53,9 +58,8 @@ class KedroOperator(BaseOperator):
             from kedro_astro.airflow.connections import credentials
 
             given = credentials(blueprint["credentials"])
-        saves = work["saves"]
-        own = {name: version for name, versioned in saves.items() if versioned}
-        session = Session(
+        own = {name: version for name, versioned in work["saves"].items() if versioned}
+        return Session(
             project=project,
             pipeline=blueprint["pipeline"],
             nodes=work["nodes"],
@@ -66,18 +70,15 @@ class KedroOperator(BaseOperator):
             credentials=given,
             removes=work.get("removes", ()),
             retention=work.get("retention"),
+            code=blueprint["code"],
         )
-        if python := own_python():
-            saved = places.venv(session, _mask_secret(), python, partial(setattr, self, "end"))
-        else:
-            saved = places.worker(session, _mask_secret())
-        self.outlets += self.updates
-        return {n: {"location": saved.get(n), "version": own.get(n)} for n in saves}
 
-    def on_kill(self) -> None:
-        """End what runs in a place of its own, too."""
-        if self.end:
-            self.end()
+    def done(self, session: "Session", saved: Mapping[str, str | None]) -> dict[str, Any]:
+        """Return what the task returns when its session has ended well."""
+        self.outlets += self.updates
+        own = {True: session.run_id, False: None}
+        saves = self.made_of[2]["saves"].items()
+        return {n: {"location": saved.get(n), "version": own[versioned]} for n, versioned in saves}
 
     def _changed(self, context: Context, blueprint: Blueprint) -> dict[str, Any]:
         """Return the run's parameters that are not what the project's own configuration says.
@@ -130,7 +131,36 @@ class KedroOperator(BaseOperator):
         return versions
 
 
-def _mask_secret() -> Callable[[str], None]:
+class KedroOperator(KedroTask):
+    """Run the nodes of one task in the worker's process, or in another interpreter.
+
+    Attributes:
+        end: ends the process of the other interpreter; None where there is none.
+    """
+
+    end: Callable[[], None] | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from kedro_astro.airflow.manifest import own_python
+        from kedro_astro.running import places
+
+        session, place = self.session(context), self.made_of[2].get("run_in")
+        python = own_python()
+        if place == "venv" or (python and place != "worker"):
+            end = partial(setattr, self, "end")
+            saved = places.venv(session, mask_secret(), python or sys.executable, end)
+        else:
+            saved = places.worker(session, mask_secret())
+        return self.done(session, saved)
+
+    def on_kill(self) -> None:
+        """End the process of another interpreter, too."""
+        if self.end:
+            self.end()
+
+
+def mask_secret() -> Callable[[str], None]:
+    """Return Airflow's function that has its logs hide a text."""
     try:
         from airflow.sdk.log import mask_secret
     except ImportError:  # Airflow 2. common-compat has the name only where Python is 3.11 or newer.

@@ -14,6 +14,7 @@ Work = dict[str, Any]
 - `hooks`: those of Kedro's pipeline hooks that it fires.
 - `producers`: by versioned input that another task of the DAG saves, that task's id.
 - `saves`: by output, whether it is versioned.
+- `run_in`: only where `airflow.yml` says it: the place that the nodes run in.
 - `removes`: only of the task that does: the datasets of the run alone that are removed.
 - `retention`: beside it: how many seconds of other runs that is kept; None if forever.
 """
@@ -24,6 +25,7 @@ Blueprint = dict[str, Any]
 - `dag_id`, `pipeline`: its id, and the name of the pipeline.
 - `package`: the project's Python package.
 - `source`: the folder of the project's packages, relative to the project.
+- `code`: what `project.code_of` says of the project.
 - `label`, `doc`: what the UI shows.
 - `arguments`: of the DAG, as `Arguments`.
 - `schedule`: a text, None, `{"assets": [operator, URIs and such lists]}`, or as Airflow has

@@ -14,6 +14,7 @@ from kedro_astro.planning.grouping import Task
 from kedro_astro.planning.ids import airflow_id
 from kedro_astro.planning.plan import Plan, plan_all, shared_by_runs
 from kedro_astro.planning.ui import dag_doc, display_name, form, task_doc
+from kedro_astro.project import CONTAINERS
 from kedro_astro.settings.models import Callback, Dag, Model, OnAssets
 from kedro_astro.settings.use import arguments
 from kedro_astro.structure import PIPELINE_HOOKS, Structure, leaves, untranscoded
@@ -60,6 +61,7 @@ def _dag(plan: Plan, structure: Structure) -> Blueprint:
         "pipeline": pipeline.name,
         "package": structure.package_name,
         "source": structure.sources[0],
+        "code": structure.code,
         "label": plan.dag_id if allowed else pipeline.name,
         "doc": dag_doc(pipeline, alone, structure.left_out),
         "arguments": _arguments(given),
@@ -83,6 +85,9 @@ def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any
     hooks = () if task.removes else fired
     retention = plan.settings.get("retention")
     kept = retention.total_seconds() if retention and task.removes else None
+    arguments = dict(plan.arguments[task.task_id])
+    containers = {name: arguments.pop(name, {}) for name in CONTAINERS}
+    place = arguments.pop("run_in", "")
     return {
         "task_id": task.task_id,
         "label": display_name(task),
@@ -90,8 +95,9 @@ def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any
         "doc": task_doc(task, datasets),
         "upstream": list(task.upstream),
         "outlets": sorted({asset_uri(structure.package_name, name) for name in lasting}),
-        "arguments": _arguments(plan.arguments[task.task_id]),
+        "arguments": _arguments(arguments | containers.get(place, {})),
         "work": {
+            **({"run_in": place} if place else {}),
             "nodes": [node.name for node in task.nodes],
             "hooks": [name for name in hooks if name],
             "producers": {name: saved_by[untranscoded(name)] for name in versioned},

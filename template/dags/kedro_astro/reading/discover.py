@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro_astro.errors import ConfigurationError, InterpreterError, KedroAstroError
-from kedro_astro.project import kedro_env, own_modules, prepare_kedro, relative, write
+from kedro_astro.project import code_of, kedro_env, own_modules, prepare_kedro, relative, write
 from kedro_astro.reading.catalog import classes, credentials_of, dataset_of
 from kedro_astro.reading.diagnose import describe
 from kedro_astro.reading.hooks import Hooks
@@ -143,6 +143,7 @@ def _read(
         settings=said,
         settings_file=file,
         sources=tuple(sources),
+        code=tuple(code_of(project, sources)),
         problems=tuple(broken),
     )
 

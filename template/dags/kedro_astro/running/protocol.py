@@ -35,10 +35,14 @@ class Speaker(QueueHandler):
 
     Args:
         level: the least of what is logged.
+
+    Attributes:
+        secrets: what is never said, but shown as ***.
     """
 
     def __init__(self, level: int) -> None:
         super().__init__(SimpleQueue())  # There is none, see `enqueue`.
+        self.secrets: set[str] = set()
         self._fd = os.dup(1)
         logging.basicConfig(level=level, handlers=[self], force=True)
         logging.captureWarnings(True)
@@ -53,7 +57,11 @@ class Speaker(QueueHandler):
 
     def say(self, **record: object) -> None:
         """Say a record in one piece: threads and forked processes write there, too."""
-        write(self._fd, f"{SEPARATOR}{json.dumps(record, default=str)}\n".encode())
+        text = json.dumps(record, default=str)
+        # One secret may be a part of another.
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            text = text.replace(json.dumps(secret)[1:-1], "***")
+        write(self._fd, f"{SEPARATOR}{text}\n".encode())
 
 
 class Listener:

@@ -24,6 +24,7 @@ class Session:
         credentials: over those in files, by name. They are not in the session's `repr`; its JSON
             is for the standard input of the process that runs it, and for nothing that is kept.
         removes: datasets whose folders of this DAG run are removed, when there are no nodes.
+        code: what `project.code_of` said of the project that the DAG was made from.
         retention: the age in seconds at which those of the DAG's other runs are, too; None: never.
     """
 
@@ -37,6 +38,7 @@ class Session:
     credentials: Mapping[str, Any] = field(default_factory=dict, repr=False)
     removes: Sequence[str] = ()
     retention: float | None = None
+    code: Sequence[str] = ()
 
     def to_json(self) -> str:
         """Return it as one line of JSON. A parameter that JSON does not have becomes its text."""

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 from typing_extensions import TypeAliasType
 
+from kedro_astro.project import CONTAINERS
+
 LARGEST = 2**31 - 1
 """The largest whole number that Airflow's database holds."""
 
@@ -116,6 +118,12 @@ Ids = Annotated[dict[str, _Conn] | None, Field(title="a mapping of names to ids 
 _Retention = Literal["forever"] | _Timeout
 Retention = Annotated[_Retention | None, Field(title=f"forever, or more than 0: {MINUTES}")]
 
+PLACE = "worker, venv, docker or kubernetes"
+Place = Annotated[Literal["worker", "venv", "docker", "kubernetes"] | None, Field(title=PLACE)]
+_Operator = "a mapping of names to values that JSON has, as {} takes them"
+Docker = Annotated[_Json | None, Field(title=_Operator.format("DockerOperator"))]
+Pod = Annotated[_Json | None, Field(title=_Operator.format("KubernetesPodOperator"))]
+
 _Group = Annotated[list[_Text], _List]
 # In a schema the pattern of the ids alone would let any other name pass.
 _Named = Field(min_length=1, json_schema_extra={"additionalProperties": False})
@@ -171,11 +179,11 @@ Schedule = Annotated[_Schedule | None, Field(title=SCHEDULE)]
 WHOLE_PROJECT = "whole_project"
 """The section of `__default__`: Kedro drops sections whose name begins with `_`."""
 
-MERGED = {"params": 1, "credentials": 1, "nodes": 2, "node_tags": 2, "namespaces": 2}
-"""What a pipeline's section adds to `default` name by name, and how many levels of names it has."""
-
 SCOPED = {"nodes": "node", "node_tags": "tag of a node", "namespaces": "namespace"}
 """Settings for single tasks, and what the names in them are of."""
+
+MERGED = ("params", "credentials", *CONTAINERS, *SCOPED)
+"""What a pipeline's section adds to `default`, name by name."""
 
 
 def _says(meaning: str) -> Any:
@@ -200,6 +208,16 @@ class Task(Model):
     queue: Text = _says("the queue that a Celery executor's workers listen to")
     priority_weight: Whole = _says("which task goes first when slots are short: the larger")
     executor_config: Values = _says("what the executor takes for a task")
+    run_in: Place = _says(
+        "where the nodes run: in the worker's own process, in one of the project's interpreter, or "
+        "in a container. What nothing is said of runs beside Airflow, or where KEDRO_ASTRO_PYTHON "
+        "names an interpreter, in that"
+    )
+    docker: Docker = _says("arguments of the operator of a task in docker, by their own names")
+    kubernetes: Pod = _says(
+        "arguments of the operator of a task in kubernetes, by their own names; objects as in "
+        "Kubernetes' YAML"
+    )
     on_execute_callback: Function = _says("the function to call before a task runs")
     on_success_callback: Function = _says("the function to call when a task succeeded")
     on_retry_callback: Function = _says("the function to call when a task is tried again")

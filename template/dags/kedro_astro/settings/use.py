@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from kedro_astro.errors import SettingsError, shown
-from kedro_astro.settings.models import MERGED, Model, Task, section_name
+from kedro_astro.project import CONTAINERS
+from kedro_astro.settings.models import MERGED, SCOPED, Model, Task, section_name
 from kedro_astro.structure import Node
 
 Said = Mapping[str, Any]
@@ -50,14 +51,15 @@ def arguments(said: Said, model: type[Model]) -> dict[str, Any]:
 
 def over(below: Said, above: Said) -> Said:
     """Return the values of a pipeline's own section over the default's."""
-    merged = {key: _merged(below.get(key), above[key], MERGED.get(key, 0)) for key in above}
-    return {**below, **merged}
+    return {**below, **{key: _merged(key, below.get(key), above[key]) for key in above}}
 
 
-def _merged(below: Any, above: Any, levels: int) -> Any:
-    if not (levels and isinstance(below, dict) and isinstance(above, dict)):
+def _merged(key: str, below: Any, above: Any) -> Any:
+    if key not in MERGED or not (isinstance(below, dict) and isinstance(above, dict)):
         return above
-    return {**below, **{key: _merged(below.get(key), above[key], levels - 1) for key in above}}
+    if key in SCOPED:
+        above = {name: over(below.get(name, {}), section) for name, section in above.items()}
+    return {**below, **above}
 
 
 def for_task(settings: Said, nodes: Sequence[Node]) -> dict[str, Any]:
@@ -70,18 +72,31 @@ def for_task(settings: Said, nodes: Sequence[Node]) -> dict[str, Any]:
         SettingsError: if two that count alike, such as two nodes' names, say different things.
     """
     sections = [(*section, node) for node in nodes for section in sections_of(node)]
-    found: dict[str, tuple[int, str, Any]] = {}
+    found: dict[tuple[str, ...], tuple[int, str, Any]] = {}
     for rank, kind, name, node in sorted(sections, key=lambda section: section[0], reverse=True):
-        for key, value in settings.get(kind, {}).get(name, {}).items():
+        for keys, value in _single(settings.get(kind, {}).get(name, {})):
             who = f"the node {node.name} ({kind}.{name})"
-            highest, first, other = found.setdefault(key, (rank, who, value))
+            highest, first, other = found.setdefault(keys, (rank, who, value))
             if rank == highest and value != other:
-                what = f"airflow.yml says of {key} {shown(other)} for {first} and {shown(value)}"
+                what = f"airflow.yml says of {'.'.join(keys)} {shown(other)} for {first} and"
                 next_ = "Give them the same value, say it for single nodes (`nodes`), or group the"
-                where = f"for {who}, which run in one task"
+                where = f"{shown(value)} for {who}, which run in one task"
                 raise SettingsError(f"{what} {where}. {next_} nodes apart (`grouping`).")
-    said = {**arguments(settings, Task), **{key: value for key, (_, _, value) in found.items()}}
+    said: dict[str, Any] = {}
+    pipelines = {keys: (0, "", value) for keys, value in _single(arguments(settings, Task))}
+    for keys, (_, _, value) in {**pipelines, **found}.items():
+        of = said.setdefault(keys[0], {}) if keys[1:] else said
+        of[keys[-1]] = value
     return {key: value for key, value in said.items() if value is not None}
+
+
+def _single(said: Said) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield what is said of a task by its keys: each argument of a container's operator alone."""
+    for key, value in said.items():
+        if key in CONTAINERS:
+            yield from (((key, name), each) for name, each in (value or {}).items())
+        else:
+            yield (key,), value
 
 
 def sections_of(node: Node) -> Iterator[tuple[int, str, str]]:

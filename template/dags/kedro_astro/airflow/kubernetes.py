@@ -1,0 +1,171 @@
+"""Airflow's Kubernetes operator with a Kedro session in its pod."""
+
+import inspect
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache, cached_property
+from typing import Any
+
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
+from airflow.providers.cncf.kubernetes.secret import Secret
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
+from airflow.providers.common.compat.sdk import Context
+from kubernetes.client import ApiClient, V1EnvVar
+from kubernetes.utils.quantity import parse_quantity
+
+from kedro_astro.airflow.containers import COMMAND, InContainer
+
+IMAGES = ("image", "pod_template_file", "pod_template_dict", "full_pod_spec")
+"""The arguments that may name the image."""
+
+DEFAULTS = {
+    "cmds": COMMAND,
+    # A node may have to be started first, and an image of a gigabyte to be pulled.
+    "startup_timeout_seconds": 600,
+    "log_pod_spec_on_failure": False,
+}
+
+
+class KedroPodOperator(InContainer, KubernetesPodOperator):
+    """Run the nodes of one task in a pod."""
+
+    def execute(self, context: Context) -> Any:
+        """Run it, or if it is deferrable start it."""
+        return self._pushed(context, super().execute)
+
+    def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Any:
+        """Go on when the pod of a deferrable task has ended."""
+        return self._pushed(context, super().trigger_reentry, event)
+
+    def _pushed(self, context: Context, *do: Any) -> Any:
+        # Were this asked of Airflow, the pod would get a container that does it.
+        context["ti"].xcom_push(key="return_value", value=self.run(context, *do))
+
+    def add(self, variables: Mapping[str, str]) -> None:
+        """Give the pod's container environment variables more."""
+        given = self.env_vars
+        if isinstance(given, dict):
+            given = [V1EnvVar(name, value) for name, value in given.items()]
+        self.env_vars = [*given, *(V1EnvVar(*variable) for variable in variables.items())]
+
+    @cached_property
+    def pod_manager(self) -> PodManager:
+        """What reads the pod's log."""
+        return _Pods(self)
+
+    # What waits for the end of a deferrable task reads the log by this.
+    def _write_logs(  # type: ignore[override]
+        self, pod: Any, follow: bool = False, since_time: Any = None
+    ) -> None:
+        self.pod_manager.fetch_container_logs(
+            pod, self.base_container_name, follow=follow, since_time=since_time
+        )
+
+    def failed(self, error: object) -> str:
+        """Return what to say of a pod that did not say itself how it ended."""
+        for status in (
+            getattr(getattr(self.remote_pod, "status", None), "container_statuses", None) or ()
+        ):
+            if status.name == self.base_container_name and (end := status.state.terminated):
+                error = f"{end.reason} (exit code {end.exit_code}) {end.message or ''}"
+        return super().failed(error)
+
+
+class _Pods(PodManager):
+    def __init__(self, operator: KedroPodOperator) -> None:
+        super().__init__(kube_client=operator.client, callbacks=operator.callbacks)
+        self._operator = operator
+
+    def _log_message(self, message: str, container_name: str, *rest: Any) -> None:
+        if container_name != self._operator.base_container_name:
+            super()._log_message(message, container_name, *rest)
+            return
+        for line in message.split("\n"):
+            self._operator.listener.take(line)
+
+
+def operator(names: Mapping[str, str], given: Mapping[str, Any]) -> KedroPodOperator:
+    """Return a task's operator.
+
+    Args:
+        names: what the task is of, as annotations.
+        given: its arguments; Kubernetes' objects as they stand in YAML.
+
+    Raises:
+        ValueError: if there is what Kubernetes refuses, or passes over.
+    """
+    if not any(name in given for name in IMAGES):
+        raise ValueError(f"kubernetes has none of {', '.join(IMAGES)}: say which image to run")
+    kinds = _kinds()
+    made = {name: _object(value, kinds.get(name, ""), name) for name, value in given.items()}
+    made["annotations"] = {**names, **(given.get("annotations") or {})}
+    for name, value in (given.get("labels") or {}).items():
+        if make_safe_label_value(str(value)) != value:
+            raise ValueError(
+                f"labels.{name}: Kubernetes takes no {value!r} as the value of a label"
+            )
+    if isinstance(variables := given.get("env_vars"), Mapping):
+        texts = {n: v if isinstance(v, str) else json.dumps(v) for n, v in variables.items()}
+        made["env_vars"] = texts
+    return KedroPodOperator(**{**DEFAULTS, **made})
+
+
+@cache
+def _kinds() -> dict[str, str]:
+    """Return what each argument of the operator is, as its annotation says."""
+    parameters = inspect.signature(KubernetesPodOperator.__init__).parameters.values()
+    return {each.name: str(each.annotation) for each in parameters}
+
+
+def _object(value: Any, annotation: str, name: str) -> Any:
+    """Return a value of `airflow.yml` as what the operator takes by this annotation."""
+    if isinstance(value, list):
+        kind = re.search(r"list\[(?:k8s\.)?(\w+)\]", annotation)
+        return [_object(each, kind[1], name) for each in value] if kind else value
+    kind = re.search(r"\bV1\w+|^Secret$", annotation)
+    if not kind or "dict[" in annotation or not isinstance(value, Mapping):
+        return value
+    return _made(json.dumps(value), kind[0], name)
+
+
+@cache
+def _made(text: str, kind: str, name: str) -> Any:
+    """Return an object of Kubernetes that JSON describes, one for all tasks that say the same."""
+    value = json.loads(text)
+    if kind == "Secret":
+        return Secret(**value)  # type: ignore[no-untyped-call]
+    client = ApiClient()
+    made = client._ApiClient__deserialize(value, kind)
+    for path in _lost(value, client.sanitize_for_serialization(made) or {}, name):
+        raise ValueError(f"{path}: Kubernetes knows no such key; they are written as in its YAML")
+    if kind == "V1ResourceRequirements" and "{{" not in text:
+        for resource, limit in (made.limits or {}).items():
+            if parse_quantity(limit) < parse_quantity((made.requests or {}).get(resource, limit)):
+                raise ValueError(f"{name}.limits.{resource}: {limit} is less than is requested")
+    return made
+
+
+def _lost(said: Any, kept: Any, path: str) -> Iterator[str]:
+    """Yield the keys of nested data that are not in what an object was made of."""
+    if isinstance(said, Mapping) and isinstance(kept, Mapping):
+        for key, value in said.items():
+            yield from (
+                _lost(value, kept[key], f"{path}.{key}") if key in kept else [f"{path}.{key}"]
+            )
+    elif isinstance(said, list) and isinstance(kept, list):
+        for one, other in zip(said, kept, strict=True):
+            yield from _lost(one, other, path)
+
+
+def for_executor(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a KubernetesExecutor's configuration of a task with its pod as an object.
+
+    Args:
+        config: `executor_config`, whose `pod_override` is a pod as it stands in YAML.
+
+    Raises:
+        ValueError: as `operator`.
+    """
+    return {**config, "pod_override": _object(config["pod_override"], "V1Pod", "pod_override")}
