@@ -57,12 +57,14 @@ def compose() -> list[str]:
     return ["docker-compose"] if shutil.which("docker-compose") else []
 
 
-def build(context: Path, tag: str) -> subprocess.CompletedProcess[str]:
+def build(
+    context: Path, tag: str, dockerfile: str = "Dockerfile"
+) -> subprocess.CompletedProcess[str]:
     """Build an image as `docker build .` does; the output is in `stdout`."""
     # Debian has no BuildKit plugin for the client; without one only the old builder works.
     buildx = run(["docker", "buildx", "version"], context).returncode == 0
     env = {} if buildx else {"DOCKER_BUILDKIT": "0"}
-    return run(["docker", "build", "--tag", tag, "."], context, env)
+    return run(["docker", "build", "--file", dockerfile, "--tag", tag, "."], context, env)
 
 
 def in_image(image: str, *command: str, options: tuple[str, ...] = ()) -> str:
@@ -81,6 +83,12 @@ def layers(image: str) -> list[str]:
 def provide_runtime(tag: str) -> None:
     """See to it that the engine has the image that the project's Dockerfile starts from."""
     _provide(tag, RUNTIME, {"pip-constraints.txt": ROOT / "constraints.txt"})
+
+
+def provide_python(project: Path) -> None:
+    """See to it that the engine has the image that the project's Dockerfile.tasks starts from."""
+    image = re.findall(r"(?m)^FROM (\S+)", (project / "Dockerfile.tasks").read_text())[0]
+    _provide(image, ROOT / "tests/python", {})
 
 
 def provide_postgres() -> str:

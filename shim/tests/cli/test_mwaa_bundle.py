@@ -133,7 +133,7 @@ def test_all_that_is_wrong_is_said_at_once_and_nothing_is_written(
     done = package(project, "echo 'lxml<5 and lxml==6' >&2; exit 1")
     assert done.exit_code == 1
     for said in (
-        "raw is at data/raw.json, on a disk that the workers there do not share",
+        "raw is at data/raw.json, on a disk that workers or containers do not share",
         "conf/base/catalog.yml:5 holds a key or password",
         "conf/base/parameters.yml:2 holds a key",
         "conf/airflow/credentials.yml:1 holds a key",

@@ -97,7 +97,9 @@ def _operator(task: Blueprint, given: dict[str, Any], pipeline: str) -> KedroTas
     if place not in CONTAINERS:
         return KedroOperator(**given)
     names = {"kedro/pipeline": pipeline, "kedro/nodes": ", ".join(task["work"]["nodes"])}
-    made: KedroTask = import_module(f"kedro_astro.airflow.{place}").operator(names, given)
+    made: KedroTask = import_module(f"kedro_astro.airflow.{place}").operator(
+        names, task["work"]["container"], given
+    )
     return made
 
 

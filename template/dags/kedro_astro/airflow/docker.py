@@ -1,12 +1,13 @@
 """Airflow's Docker operator with a Kedro session in its container."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from airflow.providers.common.compat.sdk import Context
 from airflow.providers.docker.operators.docker import DockerOperator
 
-from kedro_astro.airflow.containers import COMMAND, InContainer
+from kedro_astro.airflow.containers import COMMAND, InContainer, arguments_of, refuse_others
 
 DEFAULTS = {"auto_remove": "force", "mount_tmp_dir": False, "command": COMMAND}
 
@@ -43,11 +44,23 @@ class _Lines:
         return getattr(self._log, name)
 
 
-def operator(names: Mapping[str, str], given: Mapping[str, Any]) -> KedroDockerOperator:
+def operator(
+    names: Mapping[str, str], said: Mapping[str, Any], given: Mapping[str, Any]
+) -> KedroDockerOperator:
     """Return a task's operator.
 
     Args:
         names: what the task is of, as labels.
-        given: its arguments.
+        said: what `airflow.yml` says of the container.
+        given: the arguments of all operators.
+
+    Raises:
+        ValueError: if an argument is none of the operator's.
     """
-    return KedroDockerOperator(**{**DEFAULTS, "labels": dict(names), **given})
+    refuse_others("docker", said, _known())
+    return KedroDockerOperator(**{**DEFAULTS, "labels": dict(names), **said, **given})
+
+
+@cache
+def _known() -> dict[str, str]:
+    return arguments_of(DockerOperator)

@@ -1,6 +1,5 @@
 """Airflow's Kubernetes operator with a Kedro session in its pod."""
 
-import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,8 @@ from airflow.providers.common.compat.sdk import Context
 from kubernetes.client import ApiClient, V1EnvVar
 from kubernetes.utils.quantity import parse_quantity
 
-from kedro_astro.airflow.containers import COMMAND, InContainer
+from kedro_astro.airflow.containers import COMMAND, InContainer, arguments_of, refuse_others
+from kedro_astro.errors import shown
 
 IMAGES = ("image", "pod_template_file", "pod_template_dict", "full_pod_spec")
 """The arguments that may name the image."""
@@ -86,77 +86,84 @@ class _Pods(PodManager):
             self._operator.listener.take(line)
 
 
-def operator(names: Mapping[str, str], given: Mapping[str, Any]) -> KedroPodOperator:
+def operator(
+    names: Mapping[str, str], said: Mapping[str, Any], given: Mapping[str, Any]
+) -> KedroPodOperator:
     """Return a task's operator.
 
     Args:
         names: what the task is of, as annotations.
-        given: its arguments; Kubernetes' objects as they stand in YAML.
+        said: what `airflow.yml` says of the pod; Kubernetes' objects as they stand in YAML.
+        given: the arguments of all operators.
 
     Raises:
         ValueError: if there is what Kubernetes refuses, or passes over.
     """
-    if not any(name in given for name in IMAGES):
+    refuse_others("kubernetes", said, _known())
+    if not any(name in said for name in IMAGES):
         raise ValueError(f"kubernetes has none of {', '.join(IMAGES)}: say which image to run")
-    kinds = _kinds()
-    made = {name: _object(value, kinds.get(name, ""), name) for name, value in given.items()}
-    made["annotations"] = {**names, **(given.get("annotations") or {})}
-    for name, value in (given.get("labels") or {}).items():
+    made = {name: _argument(value, _known()[name], name) for name, value in said.items()}
+    for name, value in (said.get("labels") or {}).items():
         if make_safe_label_value(str(value)) != value:
-            raise ValueError(
-                f"labels.{name}: Kubernetes takes no {value!r} as the value of a label"
-            )
-    if isinstance(variables := given.get("env_vars"), Mapping):
-        texts = {n: v if isinstance(v, str) else json.dumps(v) for n, v in variables.items()}
-        made["env_vars"] = texts
-    return KedroPodOperator(**{**DEFAULTS, **made})
+            raise ValueError(f"kubernetes.labels.{name}: {shown(value)} is no value of a label")
+    if isinstance(variables := said.get("env_vars"), Mapping):
+        made["env_vars"] = {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in variables.items()
+        }
+    made["annotations"] = {**names, **(said.get("annotations") or {})}
+    return KedroPodOperator(**{**DEFAULTS, **made, **given})
+
+
+def _argument(value: Any, annotation: str, name: str) -> Any:
+    try:
+        return _object(value, annotation)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"kubernetes.{name}: {error}") from error
 
 
 @cache
-def _kinds() -> dict[str, str]:
-    """Return what each argument of the operator is, as its annotation says."""
-    parameters = inspect.signature(KubernetesPodOperator.__init__).parameters.values()
-    return {each.name: str(each.annotation) for each in parameters}
+def _known() -> dict[str, str]:
+    return arguments_of(KubernetesPodOperator)
 
 
-def _object(value: Any, annotation: str, name: str) -> Any:
+def _object(value: Any, annotation: str) -> Any:
     """Return a value of `airflow.yml` as what the operator takes by this annotation."""
-    if isinstance(value, list):
-        kind = re.search(r"list\[(?:k8s\.)?(\w+)\]", annotation)
-        return [_object(each, kind[1], name) for each in value] if kind else value
-    kind = re.search(r"\bV1\w+|^Secret$", annotation)
-    if not kind or "dict[" in annotation or not isinstance(value, Mapping):
+    if of := re.search(r"^list\[(?:k8s\.)?(V1\w+|Secret)\]", annotation):
+        if isinstance(value, list):
+            return [_object(each, of[1]) for each in value]
+        if not isinstance(value, Mapping) or "dict[" not in annotation:
+            raise TypeError("it must be a list")
         return value
-    return _made(json.dumps(value), kind[0], name)
+    kind = re.search(r"\bV1\w+|^Secret$", annotation)
+    return _made(json.dumps(value), kind[0]) if kind and isinstance(value, Mapping) else value
 
 
 @cache
-def _made(text: str, kind: str, name: str) -> Any:
+def _made(text: str, kind: str) -> Any:
     """Return an object of Kubernetes that JSON describes, one for all tasks that say the same."""
     value = json.loads(text)
     if kind == "Secret":
         return Secret(**value)  # type: ignore[no-untyped-call]
     client = ApiClient()
     made = client._ApiClient__deserialize(value, kind)
-    for path in _lost(value, client.sanitize_for_serialization(made) or {}, name):
-        raise ValueError(f"{path}: Kubernetes knows no such key; they are written as in its YAML")
+    for path in _lost(value, client.sanitize_for_serialization(made) or {}):
+        raise ValueError(f"{path} is no key of a {kind}, whose keys are as in Kubernetes' YAML")
     if kind == "V1ResourceRequirements" and "{{" not in text:
-        for resource, limit in (made.limits or {}).items():
-            if parse_quantity(limit) < parse_quantity((made.requests or {}).get(resource, limit)):
-                raise ValueError(f"{name}.limits.{resource}: {limit} is less than is requested")
+        for name, limit in (made.limits or {}).items():
+            if parse_quantity(limit) < parse_quantity((made.requests or {}).get(name, limit)):
+                raise ValueError(f"the limit of {name} is less than what is requested")
     return made
 
 
-def _lost(said: Any, kept: Any, path: str) -> Iterator[str]:
+def _lost(said: Any, kept: Any) -> Iterator[str]:
     """Yield the keys of nested data that are not in what an object was made of."""
     if isinstance(said, Mapping) and isinstance(kept, Mapping):
         for key, value in said.items():
-            yield from (
-                _lost(value, kept[key], f"{path}.{key}") if key in kept else [f"{path}.{key}"]
-            )
+            yield from _lost(value, kept[key]) if key in kept else [key]
     elif isinstance(said, list) and isinstance(kept, list):
         for one, other in zip(said, kept, strict=True):
-            yield from _lost(one, other, path)
+            yield from _lost(one, other)
 
 
 def for_executor(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,4 +175,4 @@ def for_executor(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: as `operator`.
     """
-    return {**config, "pod_override": _object(config["pod_override"], "V1Pod", "pod_override")}
+    return {**config, "pod_override": _object(config["pod_override"], "V1Pod")}

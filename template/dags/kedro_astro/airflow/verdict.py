@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from kedro_astro.airflow.dags import build_dag, imported
 from kedro_astro.airflow.trial import in_fork
 from kedro_astro.planning import Blueprint
+from kedro_astro.settings.read import must_be
 
 # Here, and not in the fork, which would import it again each time.
 serialized_objects: Any = import_module("airflow.serialization.serialized_objects")
@@ -131,6 +132,8 @@ def _said(blueprint: Blueprint) -> dict[str, Any]:
     """Return the settings that a DAG is made with, those of its tasks as well, and their values."""
     given = [*(task["arguments"] for task in blueprint["tasks"]), blueprint["arguments"]]
     said = {key: value for arguments in given for key, (_, value) in arguments.items()}
+    # What a container's operator has against one of its own arguments says which.
+    said = {key: value for key, value in said.items() if must_be(key)}
     return {"schedule": blueprint["schedule"], "params": [*blueprint["fields"]], **said}
 
 

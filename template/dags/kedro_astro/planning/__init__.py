@@ -15,6 +15,7 @@ Work = dict[str, Any]
 - `producers`: by versioned input that another task of the DAG saves, that task's id.
 - `saves`: by output, whether it is versioned.
 - `run_in`: only where `airflow.yml` says it: the place that the nodes run in.
+- `container`: only where that is one: the arguments that its operator has beside those of all.
 - `removes`: only of the task that does: the datasets of the run alone that are removed.
 - `retention`: beside it: how many seconds of other runs that is kept; None if forever.
 """

@@ -95,9 +95,10 @@ def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any
         "doc": task_doc(task, datasets),
         "upstream": list(task.upstream),
         "outlets": sorted({asset_uri(structure.package_name, name) for name in lasting}),
-        "arguments": _arguments(arguments | containers.get(place, {})),
+        "arguments": _arguments(arguments),
         "work": {
             **({"run_in": place} if place else {}),
+            **({"container": containers[place]} if place in containers else {}),
             "nodes": [node.name for node in task.nodes],
             "hooks": [name for name in hooks if name],
             "producers": {name: saved_by[untranscoded(name)] for name in versioned},

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import NamedTuple
 
@@ -12,9 +13,13 @@ from kedro_astro.planning.adoption import Files, left_to_merge
 from kedro_astro.planning.deployment import CONNECT, Connections, Exists, how_to_provide
 from kedro_astro.planning.ids import airflow_id
 from kedro_astro.planning.plan import Plan, plan_all, shared_by_runs
+from kedro_astro.project import CONTAINERS
 from kedro_astro.structure import Structure, leaves, untranscoded
 
 SETTINGS = "airflow_settings.yaml"
+
+DISKS = {"mounts", "volumes", "pod_template_file", "pod_template_dict", "full_pod_spec"}
+"""Arguments by which a container may have a disk that others have as well."""
 
 
 class Finding(NamedTuple):
@@ -61,11 +66,12 @@ def findings(
     wrong += deployment.no_library(structure.datasets, files)
     if "Dockerfile" in files:
         wrong += deployment.left_out(structure, files)
-    if target:
-        tasks = [task for plan in planned.values() for task in plan.tasks]
-        # Of the other targets nobody knows yet what their workers bring along.
-        ignored = files.get(".dockerignore", "") if target == "astro" else "**"
-        wrong += deployment.not_shared(structure, tasks, exists, ignored)
+    tasks = [task for plan in planned.values() for task in plan.tasks]
+    alone = {name for plan in planned.values() for name in _alone(plan)}
+    kept = {n: d for n, d in structure.datasets.items() if target or untranscoded(n) in alone}
+    # Of other targets than that nobody knows what their workers bring along.
+    ignored = files.get(".dockerignore", "") if target in ("astro", None) else "**"
+    wrong += deployment.not_shared(replace(structure, datasets=kept), tasks, exists, ignored)
     if target == "astro":
         wrong += deployment.not_deployed(structure, files, exists, given)
     found = {
@@ -78,6 +84,15 @@ def findings(
         *(() if target else _no_pool(planned, files)),
     }
     return sorted(Finding(*each) for each in found)
+
+
+def _alone(plan: Plan) -> Iterator[str]:
+    """Yield what tasks load and save in containers that share no disk that anybody knows of."""
+    for task in plan.tasks:
+        said = plan.arguments[task.task_id]
+        place = said.get("run_in")
+        if place in CONTAINERS and not said.get(place, {}).keys() & DISKS:
+            yield from map(untranscoded, (*task.inputs, *task.outputs))
 
 
 def _not_there(structure: Structure, exists: Exists) -> Found:

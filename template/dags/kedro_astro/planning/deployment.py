@@ -67,7 +67,7 @@ def not_shared(
             why = f"task {loaded[name]} loads it, no task makes it, and the image has no such file"
         else:
             continue
-        what = f"{name} is at {place}, on a disk that the workers there do not share: {why}."
+        what = f"{name} is at {place}, on a disk that workers or containers do not share: {why}."
         root = "Set data_root to an object store (such as s3://bucket/data)"
         file = f"conf/{structure.env or 'base'}/globals.yml"
         yield f"{what} {root} in {file}, or give it such a path in the catalog."

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from kedro_astro.errors import KedroAstroError, SameIdError
+from kedro_astro.errors import KedroAstroError, SameIdError, SettingsError
 from kedro_astro.planning.grouping import Task, tasks
 from kedro_astro.planning.ids import airflow_id, hashed
 from kedro_astro.settings.models import groups
@@ -99,6 +99,13 @@ def _plan(pipeline: Pipeline, structure: Structure, name: str, settings: Said) -
     if settings.get("retention") != "forever":
         planned = _with_clean_up(planned, structure.datasets)
     arguments = {task.task_id: for_task(settings, task.nodes) for task in planned}
+    pods = [id_ for id_, said in arguments.items() if said.get("run_in") == "kubernetes"]
+    if pods and settings.get("credentials"):
+        what = f"Pipeline {pipeline.name}: the task {pods[0]} runs in kubernetes, and credentials"
+        why = "from Airflow's connections would stand in its pod, for whoever may look at it."
+        next_ = "Give it a Secret of the cluster (`secrets`, `env_from` or `volumes` below"
+        last = "`kubernetes`), and take it from there in credentials.yml: ${oc.env:NAME}."
+        raise SettingsError(f"{what} {why} {next_} {last}")
     return Plan(pipeline, name, settings, planned, arguments)
 
 
