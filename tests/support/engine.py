@@ -88,7 +88,7 @@ def provide_runtime(tag: str) -> None:
 def provide_python(project: Path) -> None:
     """See to it that the engine has the image that the project's Dockerfile.tasks starts from."""
     image = re.findall(r"(?m)^FROM (\S+)", (project / "Dockerfile.tasks").read_text())[0]
-    _provide(image, ROOT / "tests/python", {})
+    _provide(image, ROOT / "tests/python", {"pip-constraints.txt": ROOT / "constraints.txt"})
 
 
 def provide_postgres() -> str:
