@@ -60,15 +60,12 @@ def judge(blueprints: Sequence[Blueprint], project: Path) -> list[Verdict]:
     """
     found: list[Verdict] = []
     while left := blueprints[len(found) :]:
-        why = "it ends the process"
-        try:
-            for verdict in in_fork((_judge(one, project) for one in left), lambda: EACH):
-                found.append(verdict)
-        except TimeoutError:
-            why = f"it takes longer than {EACH:.0f} seconds"
-        # It did so with the first that there is no verdict on.
+        verdicts, why = in_fork((_judge(one, project) for one in left), EACH)
+        found += verdicts
         if len(found) < len(blueprints):
-            found.append(Verdict(None, {why: {"schedule": blueprints[len(found)]["schedule"]}}))
+            # It did so with the first that there is no verdict on.
+            schedule = blueprints[len(found)]["schedule"]
+            found.append(Verdict(None, {f"it {why}": {"schedule": schedule}}))
     return found
 
 
