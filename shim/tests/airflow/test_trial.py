@@ -43,10 +43,11 @@ BAD = {
         "starts threads"
     ),
     "import _thread, time\n_thread.start_new_thread(time.sleep, (60,))": "starts threads",
-    "import os\nif os.fork() == 0: os._exit(0)\nos.wait()": "forks",
     "import os\nif os.fork(): os._exit(0)": "ends the process (exit code 0)",
-    "import os\nos.fork()": "forks",
-    "import multiprocessing\nmultiprocessing.Process(target=print).start()": "forks",
+    "import os\nos.fork()": "leaves a process running",
+    "import multiprocessing\nmultiprocessing.Process(target=print).start()": (
+        "leaves a process running"
+    ),
     "import subprocess\nchild = subprocess.Popen(['sleep', '60'])": "leaves a process running",
     "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)": "sets signal handlers",
     "import sys\nsys.excepthook = print": "replaces sys.excepthook",

@@ -21,7 +21,7 @@ from typing import TypeVar
 import psutil
 
 EACH, ALL = 20.0, 30.0
-"""Seconds that one module, and all of them, may take. Pandas takes some ten from a cold disk."""
+"""Seconds that one module, or DAG, and all modules may take: pandas takes ten from a cold disk."""
 
 TOO_LARGE = "takes more memory than is left for it"
 
@@ -129,29 +129,25 @@ def _tried(names: list[str], most: int) -> Iterator[str]:
     """Yield what is bad about each module, or empty text, up to the first bad one."""
     for stream in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-    forks: list[str] = []
-    os.register_at_fork(after_in_parent=lambda: forks.append("forks"))
-    # What a module forks would go on with the trial.
+    # What a module forks would go on with the trial. So it is only a process that is left.
     os.register_at_fork(after_in_child=lambda: os._exit(0))
-    before = _marks()
+    before = _marks(most)
     for name in names:
-        forks.clear()
         reason = load(name)
-        changed = forks or [what for what, now in _marks().items() if now != before[what]]
-        if memory(os.getpid()) > most:
-            changed = [TOO_LARGE]
+        changed = [what for what, now in _marks(most).items() if now != before[what]]
         reason = " and ".join(changed) or reason
         yield reason
         if reason:
             return
 
 
-def _marks() -> dict[str, object]:
+def _marks(most: int) -> dict[str, object]:
     """Return what an import has to leave as it is in a process that others are forked from."""
     root = logging.root
     loggers = root.manager.loggerDict.items()
     disabled = [name for name, logger in loggers if getattr(logger, "disabled", False)]
     return {
+        TOO_LARGE: max(memory(os.getpid()), most),
         "starts threads": _threads(),
         "leaves a process running": len(psutil.Process().children()),
         "sets signal handlers": [signal.getsignal(number) for number in signal.valid_signals()],

@@ -40,12 +40,8 @@ def warm_up(project: Path, component: str, executor: str, new_interpreter: bool)
         executor: Airflow's setting of that name.
         new_interpreter: whether each task gets an interpreter of its own by Airflow's setting.
     """
-    value = os.environ.get(SWITCH, "").strip().lower()
-    if value not in ("", "on", "off"):
-        log.warning("%s is %r, which counts as on. Write on or off.", SWITCH, value)
     try:
-        off = f"{SWITCH} is off" if value == "off" else ""
-        if reason := off or _never_warm(component, executor, new_interpreter):
+        if reason := _never_warm(component, executor, new_interpreter):
             log.info("Tasks start cold: %s.", reason)
             return
         # Tasks inherit the environment, those of others as well.
@@ -59,6 +55,8 @@ def warm_up(project: Path, component: str, executor: str, new_interpreter: bool)
 
 def _never_warm(component: str, executor: str, new_interpreter: bool) -> str:
     """Return why nothing can be handed on to tasks; empty text if it can."""
+    if os.environ.get(SWITCH, "").strip().lower() in ("off", "false", "no", "0"):
+        return f"{SWITCH} is off"
     # Celery's pool forks whatever Python's own method is.
     if component == "scheduler" and "LocalExecutor" not in executor:
         return f"with the {executor} this process forks none"
