@@ -12,6 +12,7 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -157,10 +158,11 @@ def fingerprint_of(project: Path, sources: Iterable[str]) -> str:
     pythons = sorted({os.path.abspath(file) for file in (own_python(), sys.executable) if file})
     # An update of the shim changes its checksums.
     facts: list[object] = [kedro_env(project), os.environ.get("KEDRO_DATA_ROOT"), *pythons]
-    facts += _stats(str(SHIM / "CHECKSUMS"))
-    facts += [_stat(folder) for python in pythons for folder in _site_packages(python)]
-    for name in sources:
+    for name in (str(SHIM / "CHECKSUMS"), *sources):
         facts += _stats(str(project / name))
+    for python in pythons:
+        libraries = glob(f"{os.path.dirname(os.path.dirname(python))}/lib/python3*/site-packages")
+        facts += map(_stat, sorted(libraries))
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
@@ -178,13 +180,6 @@ def own_python() -> str | None:
 
         raise InterpreterError(f"{PYTHON} says {path}, where there is none")
     return path
-
-
-def _site_packages(python: str) -> list[str]:
-    """Return where an interpreter has its libraries. A glob would take ten times as long."""
-    libraries = os.path.join(os.path.dirname(os.path.dirname(python)), "lib")
-    names = sorted(os.listdir(libraries)) if os.path.isdir(libraries) else []
-    return [f"{libraries}/{name}/site-packages" for name in names if name[:7] == "python3"]
 
 
 def _stats(path: str) -> Iterator[tuple[str, object, object]]:

@@ -17,14 +17,7 @@ from typing import IO
 
 import psutil
 
-from kedro_astro.airflow.manifest import (
-    NAME,
-    Manifest,
-    fingerprint_of,
-    kept_at,
-    own_python,
-    to_bytes,
-)
+from kedro_astro.airflow.manifest import Manifest, fingerprint_of, kept_at, own_python, to_bytes
 from kedro_astro.airflow.verdict import Verdict, judge
 from kedro_astro.errors import CacheError, RefusedDagError, shown
 from kedro_astro.planning import Blueprint
@@ -48,7 +41,7 @@ def refresh(project: Path, path: Path, patience: float | None) -> Manifest:
     end = time.monotonic() + (math.inf if patience is None else patience)
     last = kept_at(path)
     try:
-        with path.with_name("lock").open("a+") as lock:
+        with path.with_name("lock").open("a") as lock:
             if _acquire(lock, project, path, end):
                 # Somebody else may have read the project while we waited.
                 last = kept_at(path)
@@ -77,7 +70,7 @@ def compile(project: Path, path: Path) -> Manifest:
     path.unlink(missing_ok=True)
     # What a reading leaves beside its manifest is not for where this one goes.
     with tempfile.TemporaryDirectory() as folder:
-        made = refresh(project, Path(folder, NAME), None)
+        made = refresh(project, Path(folder, path.name), None)
     if not made.problems:
         write(path, made.content)
         # For whoever runs Airflow where it is brought; there is nothing secret in it.
@@ -97,8 +90,7 @@ def _acquire(lock: IO[str], project: Path, path: Path, end: float) -> bool:
         except BlockingIOError:
             if time.monotonic() > end:
                 return False
-        lock.seek(0)
-        pid, _, of = lock.read().partition(" ")
+        pid, _, of = path.with_name("lock").read_text().partition(" ")
         if of and of != fingerprint_of(project, kept_at(path).sources):
             with suppress(psutil.Error, ProcessLookupError):
                 # In another container it would be the number of another process.
@@ -132,9 +124,7 @@ def _read(
                 pass_fds=[lock.fileno()],
                 start_new_session=True,
             )
-        lock.truncate(0)
-        lock.write(f"{child.pid} {fingerprint}")
-        lock.flush()
+        path.with_name("lock").write_text(f"{child.pid} {fingerprint}")
         with suppress(subprocess.TimeoutExpired):
             child.wait(max(0, end - time.monotonic()))
         if child.returncode is None:

@@ -261,21 +261,14 @@ def _end(home: Path) -> int:
     were. Call it while the lock is held: then they are ours, or nobody's any more."""
     members: set[psutil.Process] = set()
     for number in (signal.SIGTERM, signal.SIGKILL):
-        # What they have started stays known when they are gone.
-        members |= _members(home)
+        for process in psutil.process_iter(["environ"]):  # None of other users' processes.
+            if (process.info["environ"] or {}).get(OURS) == str(home):
+                # And what they started, such as a node's process that has another environment. It
+                # stays known when they are gone.
+                with suppress(psutil.NoSuchProcess):
+                    members |= {process, *process.children(recursive=True)}
         for process in members:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
         psutil.wait_procs(members, timeout=10)
     return len(members)
-
-
-def _members(home: Path) -> set[psutil.Process]:
-    """Return the processes with the mark of this home, and all that they started, such as a node's
-    that has another environment. That of other users' is not shown."""
-    found = set()
-    for process in psutil.process_iter(["environ"]):
-        if (process.info["environ"] or {}).get(OURS) == str(home):
-            with suppress(psutil.NoSuchProcess):
-                found |= {process, *process.children(recursive=True)}
-    return found

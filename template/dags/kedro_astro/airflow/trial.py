@@ -5,13 +5,14 @@ a thread behind that no fork takes along. No Kedro and no Airflow here.
 """
 
 import logging
+import math
 import multiprocessing
 import os
 import pkgutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,23 +21,24 @@ from typing import TypeVar
 import psutil
 
 EACH, ALL = 20.0, 30.0
-"""Seconds that one module, and all of them, may take. Pandas takes some ten from a cold disk."""
+"""Seconds that one module, or DAG, and all modules may take: pandas takes ten from a cold disk."""
 
 TOO_LARGE = "takes more memory than is left for it"
 
 T = TypeVar("T")
 
 
-def in_fork(items: Iterable[T], patience: Callable[[], float]) -> Iterator[T]:
-    """Yield what an iterable gives in a fork of this process, which ends with the iterator, as all
-    that it has started. What it gives ends early if the fork does.
+def in_fork(
+    items: Iterable[T], each: float, end: float = math.inf, most: int = 0
+) -> tuple[list[T], str]:
+    """Return what an iterable gives in a fork of this process, and why it gives no more, completing
+    "it ...". All that the fork has started ends with it.
 
     Args:
         items: iterated over in the fork alone.
-        patience: returns the seconds to wait for the next one.
-
-    Raises:
-        TimeoutError: if it takes longer.
+        each: seconds that it may take for one.
+        end: when it is ended at the latest, by `time.monotonic`.
+        most: bytes that the fork may have meanwhile; any number if 0.
     """
     ours, theirs = multiprocessing.Pipe(duplex=False)
     if (child := os.fork()) == 0:
@@ -47,16 +49,29 @@ def in_fork(items: Iterable[T], patience: Callable[[], float]) -> Iterator[T]:
         finally:
             os._exit(0)
     theirs.close()
+    found: list[T] = []
+    why = ""
     try:
         os.setpgid(child, child)  # Whichever of the two comes first.
-        while ours.poll(patience()):
-            yield ours.recv()
-        raise TimeoutError
-    except EOFError:
-        return
+        with suppress(EOFError):
+            while not (why := _wait(ours, child, each, end, most)):
+                found.append(ours.recv())
     finally:
         os.killpg(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return found, why or f"ends the process (exit code {status})"
+
+
+def _wait(pipe: Connection, child: int, each: float, end: float, most: int) -> str:
+    """Wait until a fork says something or ends; return why it is not waited for any longer."""
+    late = min(time.monotonic() + each, end)
+    while not pipe.poll(0.05):
+        # Were nothing left, the kernel would choose whom it ends.
+        if most and memory(child) > most:
+            return TOO_LARGE
+        if time.monotonic() > late:
+            return f"takes longer than {each:.0f} s"
+    return ""
 
 
 def load(name: str) -> str:
@@ -91,82 +106,48 @@ def memory(process: int) -> int:
 
 
 def trial(names: list[str], room: int, each: float = EACH, whole: float = ALL) -> dict[str, str]:
-    """Import modules one after the other in forks of this process, each once; see `load`.
+    """Import modules one after the other in a fork of this process; see `load`. After a bad one
+    another fork imports the good ones again, and goes on without it.
 
     Returns:
-        Why each is bad, completing "it ...", or empty text. The good ones were imported in one
-        process, in this order, without the bad ones. Bad is what raises, ends the process, takes
-        more than `each` seconds, does what `_marks` tells, or takes the good ones above `room`
-        bytes. What is not reached in `whole` seconds is left out.
+        Why each is bad, completing "it ...", or empty text. Bad is what raises, ends the process,
+        takes more than `each` seconds, does what `_marks` tells, or takes the good ones above
+        `room` bytes. What is not reached in `whole` seconds is left out.
     """
-    end = time.monotonic() + whole
+    end, most = time.monotonic() + whole, memory(os.getpid()) + room
     found: dict[str, str] = {}
-    with suppress(TimeoutError):
-        found.update(in_fork(_tried(names, room, each), lambda: max(0, end - time.monotonic())))
+    while len(found) < len(names) and time.monotonic() < end:
+        left = [name for name in names if not found.get(name)]
+        reasons, why = in_fork(_tried(left, most), each, end, most)
+        if not any(reasons) and time.monotonic() < end:
+            reasons.append(why)
+        found.update(zip(left, reasons, strict=False))
     return found
 
 
-def _tried(names: list[str], room: int, each: float) -> Iterator[tuple[str, str]]:
-    """Yield what comes of each module, from a fork for each. One whose module is good goes on,
-    instead of the process before it; that one is still without the module, and goes on itself if it
-    is bad."""
+def _tried(names: list[str], most: int) -> Iterator[str]:
+    """Yield what is bad about each module, or empty text, up to the first bad one."""
     for stream in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-    before, most = _marks(), memory(os.getpid()) + room
+    # What a module forks would go on with the trial. So it is only a process that is left.
+    os.register_at_fork(after_in_child=lambda: os._exit(0))
+    before = _marks(most)
     for name in names:
-        ours, theirs = multiprocessing.Pipe()
-        if (child := os.fork()) == 0:
-            theirs.send(_try(name, theirs, before))
-            theirs.recv()
-            continue
-        theirs.close()
-        if (reason := _wait(child, ours, most, each)) == "":
-            yield name, reason
-            ours.send("go on")
+        reason = load(name)
+        changed = [what for what, now in _marks(most).items() if now != before[what]]
+        reason = " and ".join(changed) or reason
+        yield reason
+        if reason:
             return
-        os.kill(child, signal.SIGKILL)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        yield name, reason or f"ends the process (exit code {status})"
 
 
-def _wait(child: int, pipe: Connection, most: int, each: float) -> str | None:
-    """Return what a child says of its module; None if it ends instead."""
-    end = time.monotonic() + each
-    while time.monotonic() < end:
-        answered = pipe.poll(0.05)
-        # Were nothing left, the kernel would choose whom it ends.
-        if memory(child) > most:
-            return TOO_LARGE
-        if answered:
-            try:
-                return str(pipe.recv())
-            except EOFError:
-                return None
-    return f"takes longer than {each:.0f} s"
-
-
-def _try(name: str, pipe: Connection, before: dict[str, object]) -> str:
-    """Import a module; return what is bad about it, or empty text."""
-    importing = True
-
-    def forks() -> None:
-        if importing:
-            pipe.send("forks")
-            os._exit(0)
-
-    os.register_at_fork(before=forks)
-    reason = load(name)
-    importing = False
-    changed = [what for what, now in _marks().items() if now != before[what]]
-    return " and ".join(changed) or reason
-
-
-def _marks() -> dict[str, object]:
+def _marks(most: int) -> dict[str, object]:
     """Return what an import has to leave as it is in a process that others are forked from."""
     root = logging.root
     loggers = root.manager.loggerDict.items()
     disabled = [name for name, logger in loggers if getattr(logger, "disabled", False)]
     return {
+        TOO_LARGE: max(memory(os.getpid()), most),
         "starts threads": _threads(),
         "leaves a process running": len(psutil.Process().children()),
         "sets signal handlers": [signal.getsignal(number) for number in signal.valid_signals()],

@@ -9,31 +9,22 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from airflow.models import DagBag
+
 from kedro_astro.airflow.dags import build_dag, imported
-from kedro_astro.airflow.trial import in_fork
+from kedro_astro.airflow.trial import EACH, in_fork
 from kedro_astro.planning import Blueprint
 from kedro_astro.settings.read import must_be
 
+AIRFLOW_2 = version("apache-airflow") < "3"
+
 # Here, and not in the fork, which would import it again each time.
 serialized_objects: Any = import_module("airflow.serialization.serialized_objects")
-try:
-    from airflow.dag_processing.dagbag import DagBag
-
-    serialization, bag = serialized_objects.DagSerialization, DagBag.bag_dag
-except ImportError:  # Airflow 2
-    from airflow.models.dagbag import DagBag  # type: ignore[no-redef]
-
-    serialization = serialized_objects.SerializedDAG
-
-    def bag(self: Any, dag: Any) -> None:
-        self.bag_dag(dag, root_dag=dag)
-
-
-EACH = 20.0
-"""Seconds that Airflow may take for one DAG."""
+serialization = getattr(serialized_objects, "SerializedDAG" if AIRFLOW_2 else "DagSerialization")
 
 
 class Verdict(NamedTuple):
@@ -61,15 +52,12 @@ def judge(blueprints: Sequence[Blueprint], project: Path) -> list[Verdict]:
     """
     found: list[Verdict] = []
     while left := blueprints[len(found) :]:
-        why = "it ends the process"
-        try:
-            for verdict in in_fork((_judge(one, project) for one in left), lambda: EACH):
-                found.append(verdict)
-        except TimeoutError:
-            why = f"it takes longer than {EACH:.0f} seconds"
-        # It did so with the first that there is no verdict on.
+        verdicts, why = in_fork((_judge(one, project) for one in left), EACH)
+        found += verdicts
         if len(found) < len(blueprints):
-            found.append(Verdict(None, {why: {"schedule": blueprints[len(found)]["schedule"]}}))
+            # It did so with the first that there is no verdict on.
+            schedule = blueprints[len(found)]["schedule"]
+            found.append(Verdict(None, {f"it {why}": {"schedule": schedule}}))
     return found
 
 
@@ -78,41 +66,34 @@ def _judge(blueprint: Blueprint, project: Path) -> Verdict:
     refusals: dict[str, dict[str, Any]] = {}
     rest, said = blueprint, _said(blueprint)
     while reason and reason not in refusals:
-        without = {key: _without(rest, key) for key in said}
-        others = {key: _asked(part, project)[1] for key, part in without.items()}
+        others = {key: _asked(_without(rest, key), project)[1] for key in said}
         refusals[reason] = {key: said[key] for key in said if others[key] != reason}
         # What else is wrong shows only without it.
         for key in [*refusals[reason]][:1]:
-            rest, reason = without[key], others[key]
+            rest, reason = _without(rest, key), others[key]
             del said[key]
     return Verdict(taken, refusals)
 
 
 def _asked(blueprint: Blueprint, project: Path) -> tuple[Blueprint | None, str]:
-    """Return the DAG as Airflow takes it, or None and why it does not."""
+    """Return the blueprint, its schedule as a parse can have it, or None and why Airflow does not
+    take its DAG."""
+    schedule = blueprint["schedule"]
     try:
-        return _taken(blueprint, project), ""
+        if isinstance(schedule, Mapping) and not {"assets", "encoded"} & schedule.keys():
+            encoded = {"encoded": _encoded(schedule, blueprint, project)}
+            blueprint = {**blueprint, "schedule": encoded}
+        dag = build_dag(blueprint, project)
+        dag.validate()  # type: ignore[no-untyped-call]
+        # Cycles, template files, the cluster's policies.
+        of_airflow_2 = {"root_dag": dag} if AIRFLOW_2 else {}
+        DagBag(os.devnull, collect_dags=False).bag_dag(dag, **of_airflow_2)
+        json.dumps(serialization.to_dict(dag))
+        return blueprint, ""
     except BaseException as error:
         said = re.sub(" at 0x[0-9a-f]+", "", " ".join(str(error).split()))
         known = isinstance(error, ValueError) or "Airflow" in type(error).__name__
         return None, said if known and said else f"{type(error).__name__}: {said}".rstrip(": ")
-
-
-def _taken(blueprint: Blueprint, project: Path) -> Blueprint:
-    """Return the blueprint, with its schedule as a parse can have it.
-
-    Raises:
-        BaseException: whatever Airflow has against the DAG, or the user's timetable does.
-    """
-    schedule = blueprint["schedule"]
-    if isinstance(schedule, Mapping) and not {"assets", "encoded"} & schedule.keys():
-        blueprint = {**blueprint, "schedule": {"encoded": _encoded(schedule, blueprint, project)}}
-    dag = build_dag(blueprint, project)
-    dag.validate()  # type: ignore[no-untyped-call]
-    # Cycles, template files, the cluster's policies.
-    bag(DagBag(os.devnull, collect_dags=False), dag)
-    json.dumps(serialization.to_dict(dag))
-    return blueprint
 
 
 def _encoded(schedule: Mapping[str, Any], blueprint: Blueprint, project: Path) -> Any:

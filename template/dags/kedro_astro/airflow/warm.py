@@ -4,22 +4,18 @@ Only what is installed, never the project's own modules: an edit counts from the
 Whatever happens here, Airflow starts; its log says in a line what was left cold, and why.
 """
 
-import hashlib
 import inspect
-import json
 import logging
 import multiprocessing
 import os
-import sys
 import time
 from collections import defaultdict
-from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
 
 from kedro_astro.airflow.manifest import NAME as MANIFEST
 from kedro_astro.airflow.manifest import kept_at, own_python, read
-from kedro_astro.airflow.trial import ALL, TOO_LARGE, load, memory, memory_left, trial
+from kedro_astro.airflow.trial import ALL, load, memory, memory_left, trial
 from kedro_astro.project import cache_folder, prepare_kedro
 from kedro_astro.reading.libraries import installed
 
@@ -31,9 +27,6 @@ EDITED, FIRST = 20.0, 240.0
 what they did then. Where it was not, it has no DAG: only your other DAGs wait, and less than the
 five minutes in which Kubernetes ends a scheduler that does not answer. Later is too late: the
 processes that fork the tasks are then there."""
-
-NAME = "warm.json"
-"""The file in the cache folder with what came of modules, and their bytes, under a key."""
 
 log = logging.getLogger("kedro_astro.warm")
 
@@ -47,12 +40,8 @@ def warm_up(project: Path, component: str, executor: str, new_interpreter: bool)
         executor: Airflow's setting of that name.
         new_interpreter: whether each task gets an interpreter of its own by Airflow's setting.
     """
-    value = os.environ.get(SWITCH, "").strip().lower()
-    if value not in ("", "on", "off"):
-        log.warning("%s is %r, which counts as on. Write on or off.", SWITCH, value)
     try:
-        off = f"{SWITCH} is off" if value == "off" else ""
-        if reason := off or _never_warm(component, executor, new_interpreter):
+        if reason := _never_warm(component, executor, new_interpreter):
             log.info("Tasks start cold: %s.", reason)
             return
         # Tasks inherit the environment, those of others as well.
@@ -66,6 +55,8 @@ def warm_up(project: Path, component: str, executor: str, new_interpreter: bool)
 
 def _never_warm(component: str, executor: str, new_interpreter: bool) -> str:
     """Return why nothing can be handed on to tasks; empty text if it can."""
+    if os.environ.get(SWITCH, "").strip().lower() in ("off", "false", "no", "0"):
+        return f"{SWITCH} is off"
     # Celery's pool forks whatever Python's own method is.
     if component == "scheduler" and "LocalExecutor" not in executor:
         return f"with the {executor} this process forks none"
@@ -81,36 +72,22 @@ def _warm(project: Path) -> None:
     if not libraries:
         log.warning("Tasks start cold: the project could not be read yet.")
         return
-    file, key = cache_folder(project) / NAME, _key()
-    found, size, how = {}, 0, "as tried before"
-    with suppress(OSError, ValueError, LookupError, TypeError):
-        found, size = json.loads(file.read_bytes())[key]
-        file.unlink()  # Should an import end this process after all, the next start tries it.
-    names, room = installed(libraries), memory_left() // 2
-    if {*names} - found.keys() or size > room:
-        started = time.monotonic()
-        bad = {name: reason for name, reason in found.items() if reason}
-        found = bad | trial([name for name in names if name not in bad], room)
-        how = f"after a trial of {time.monotonic() - started:.1f} s"
-    started, before = time.monotonic(), memory(os.getpid())
-    gone = dict.fromkeys({*libraries}.difference(names), "is not installed here")
+    names, started = installed(libraries), time.monotonic()
+    found = {name: "is not installed here" for name in {*libraries}.difference(names)}
+    found |= trial(names, memory_left() // 2)
+    tried, before = time.monotonic(), memory(os.getpid())
     cold = defaultdict(list)
     for name in libraries:
-        reason = gone.get(name) or found.get(name, f"was not reached in {ALL:.0f} s") or load(name)
-        cold[reason].append(name)
-    seconds, size = time.monotonic() - started, memory(os.getpid()) - before
-    # Memory is looked at anew by the next start.
-    kept = {name: reason for name, reason in found.items() if reason != TOO_LARGE}
-    with suppress(OSError):
-        file.write_text(json.dumps({key: (kept, size)}))
+        cold[found.get(name, f"was not reached in {ALL:.0f} s") or load(name)].append(name)
+    seconds, size = time.monotonic() - tried, memory(os.getpid()) - before
     # Kedro's settings look at the stack, for which `inspect` finds out the file of every module: a
     # tenth of a second in each task, were it not known by then.
     inspect.stack()
-    said = f"{len(cold.pop('', ()))} modules imported in {seconds:.1f} s, {size >> 20} MB, {how}"
-    log.info("Tasks start warm: %s.", said)
+    said = f"{len(cold.pop('', ()))} modules imported in {seconds:.1f} s, {size >> 20} MB"
+    log.info("Tasks start warm: %s, after a trial of %.1f s.", said, tried - started)
     if cold:
         why = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in cold.items())
-        log.warning("Left cold, so each task imports it: %s. To try again, delete %s.", why, file)
+        log.warning("Left cold, so each task imports it: %s.", why)
 
 
 def _patience(project: Path) -> float:
@@ -118,9 +95,3 @@ def _patience(project: Path) -> float:
         return EDITED
     log.info("The project is read for the first time. That is waited for, %.0f s at most.", FIRST)
     return FIRST
-
-
-def _key() -> str:
-    """Return a hash of what a trial depends on: Python, and all that is installed, by version."""
-    there = sorted(str(info) for path in sys.path for info in Path(path).glob("*-info"))
-    return hashlib.sha256(repr((sys.version, *there)).encode()).hexdigest()
