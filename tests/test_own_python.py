@@ -214,5 +214,5 @@ class TestImage:
         file.write_text("import no_such_library\n" + file.read_text())
         done = build(project, f"{TAG}:broken")
         assert done.returncode != 0
-        assert "is it in requirements-kedro.txt, and installed?" in done.stdout
+        assert "is it in requirements-kedro.txt, and installed in a" in done.stdout
         assert "pipelines/sums/__init__.py:1" in done.stdout and "Traceback" not in done.stdout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -197,20 +196,11 @@ def test_check_leaves_alone_what_airflow_yml_leaves_out(
 
 
 @KEDRO_LOADS_ONE_ALONE
-def test_check_names_the_version_that_lacks_what_is_imported(
-    make_project: MakeProject, kedro_astro
-) -> None:
+def test_check_says_what_another_version_may_have(make_project: MakeProject, kedro_astro) -> None:
     files = {
         "src/shop/pipelines/more/__init__.py": "import kedro.extras.datasets\n",
         "src/shop/pipelines/most/__init__.py": "from kedro.io import MemoryDataSet\n",
         "src/shop/pipeline_registry.py": REGISTRY.replace("raise_errors=True", ""),
     }
     said = kedro_astro(make_project(files), "check").output
-    has_not = f"kedro {version('kedro')} is installed, and does not have it"
-    assert said.count(has_not) == 2 and "requirements.txt" not in said
-
-
-def test_check_names_files_that_it_cannot_read(make_project: MakeProject, kedro_astro) -> None:
-    project = make_project({"requirements.txt/x": "", "data/raw.json": "1"})
-    said = kedro_astro(project, "check").output
-    assert "error: requirements.txt is no file that can be read." in said
+    assert said.count("installed in a version that has it?") == 2

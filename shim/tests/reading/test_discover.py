@@ -114,7 +114,7 @@ def test_a_registered_name_that_is_no_folder(make_project: MakeProject) -> None:
             "\nimport no_such_library\n",
             [
                 "ModuleNotFoundError: No module named 'no_such_library'. If that is a library: ",
-                "is it in requirements.txt, and installed?",
+                "is it in requirements.txt, and installed in a version that has it?",
                 "in src/shop/pipelines/sales/__init__.py:2",
             ],
         ),

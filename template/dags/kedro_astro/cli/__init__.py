@@ -151,8 +151,8 @@ def package(target: str, constraints: str | None) -> None:
     structure, found, files = _look(_project(), target)
     bundle = Bundle(_project(), structure, files)
     found += [Finding("error", "", problem) for problem in bundle.problems]
-    if tried := unresolved(bundle.requirements, constraints):
-        found.append(Finding(tried[0], "", tried[1]))
+    tried = unresolved(bundle.requirements, constraints)
+    found += [Finding(level, "", what) for level, what in tried]
     _show(found)
     if any(finding.level == "error" for finding in found):
         raise click.ClickException("nothing is written. Mend what is said above.")
@@ -173,16 +173,16 @@ def _look(project: Path, target: str | None) -> tuple["Structure", list["Finding
 
     manifest = read(project)
     structure = chosen(manifest.structure())
-    texts = {
-        file.relative_to(project).as_posix(): content(file)
+    files = {
+        file.relative_to(project).as_posix(): content(file) or ""
         for pattern in LOOKED_AT
         for file in sorted(project.glob(pattern))
     }
     found = findings(
-        structure, manifest.problems, texts, lambda p: os.path.exists(project / p), target, airflow
+        structure, manifest.problems, files, lambda p: os.path.exists(project / p), target, airflow
     )
     found += (Finding(level, "", what) for level, what in wrong_files(project))
-    return structure, found, {name: text or "" for name, text in texts.items()}
+    return structure, found, files
 
 
 def _show(found: Sequence["Finding"]) -> None:
@@ -217,9 +217,8 @@ def _project() -> Path:
     if project := find_project(Path.cwd()):
         return project
     what = f"{Path.cwd()} is in no project: neither it nor a folder above it has pyproject.toml and"
-    next_ = "dags/kedro_dags.py, which the template brings. Change into your project; in an image"
-    next_ += " look into .dockerignore, whether it leaves one of them out."
-    raise click.ClickException(f"{what} {next_}")
+    next_ = "Change into your project; if this is an image, look into .dockerignore."
+    raise click.ClickException(f"{what} dags/kedro_dags.py, which the template brings. {next_}")
 
 
 def _count(things: Sized, name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from kedro_astro.__main__ import content, damage
+from kedro_astro.__main__ import damage
 
 MANAGED = """
 .astro/*.yaml .astro/*.txt .astro/*.py .copier-answers.yml .dockerignore Dockerfile *compose*.yml
@@ -32,24 +32,17 @@ def wrong_files(project: Path) -> Iterator[tuple[str, str]]:
         yield "error", damaged
     if not os.path.exists(project / ".copier-answers.yml"):
         return
-    managed = [path for each in MANAGED for path in sorted(project.glob(each))]
-    for path in managed:
-        if "\ufffd" in (content(path) or ""):
-            what = f"{path.relative_to(project)} has bytes that are no UTF-8; an update drops them."
-            yield "warning", f"{what} Save it as UTF-8 before the next copier update."
-    command = "ls-files --others --ignored --exclude-standard --directory -z".split()
-    ignored = _git(project, *command).split("\0")[:-1]
-    for name in ignored if "./" not in ignored else ():
-        if any(project / name in (path, *path.parents) for path in managed):
-            what = f"git ignores {name}, so an update overwrites or deletes what you changed."
-            yield "warning", f"{what} Do `git add --force {name}` before the next copier update."
+    names = [str(p.relative_to(project)) for each in MANAGED for p in sorted(project.glob(each))]
+    ignored = _git(project, "check-ignore", *names).splitlines()
+    # Where all of them are, git knows nothing of the project.
+    if 0 < len(ignored) < len(names):
+        what = f"git ignores {', '.join(ignored)}, so an update overwrites or deletes what you"
+        yield "warning", f"{what} changed. Do `git add --force` with each before the next."
 
 
 def _git(project: Path, *command: str) -> str:
-    """Return what git says in the project; nothing if there is none, or it takes too long."""
-    with suppress(OSError, subprocess.TimeoutExpired):
-        done = subprocess.run(
-            ["git", *command], cwd=project, capture_output=True, timeout=20, check=False
-        )
+    """Return what git says in the project; nothing if there is none."""
+    with suppress(OSError):
+        done = subprocess.run(["git", *command], cwd=project, capture_output=True, check=False)
         return os.fsdecode(done.stdout)
     return ""

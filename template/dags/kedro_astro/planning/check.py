@@ -38,7 +38,7 @@ Found = Iterator[tuple[str, str, str]]
 def findings(
     structure: Structure,
     problems: Iterable[str],
-    texts: Mapping[str, str | None],
+    files: Files,
     exists: Exists,
     target: str | None,
     airflow: str,
@@ -48,19 +48,15 @@ def findings(
     Args:
         structure: the project.
         problems: what could not be read or cannot be a DAG.
-        texts: of the files of `adoption.LOOKED_AT`; None for what cannot be read.
+        files: those of `adoption.LOOKED_AT`.
         exists: asks the project whether there is something at a path.
         target: one of `project.TARGETS` to also look for what it would lack.
         airflow: the version that is installed.
     """
     planned = {name: plan for name, plan in plan_all(structure).items() if isinstance(plan, Plan)}
     given = [plan.settings.get("credentials", {}) for plan in planned.values()]
-    files = {name: text or "" for name, text in texts.items()}
     wrong = [problem.strip() for problem in problems]
-    wrong += [f"{name} is no file that can be read." for name in texts if texts[name] is None]
     wrong += deployment.no_library(structure.datasets, files)
-    if "Dockerfile" in files:
-        wrong += deployment.left_out(structure, files)
     if target:
         tasks = [task for plan in planned.values() for task in plan.tasks]
         # Of the other targets nobody knows yet what their workers bring along.

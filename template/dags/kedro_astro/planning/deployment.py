@@ -3,25 +3,15 @@
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 
-from kedro_astro.planning.adoption import FROM, Files, libraries_file
+from kedro_astro.planning.adoption import Files, libraries_file
 from kedro_astro.planning.grouping import Task
 from kedro_astro.planning.requirements import UNKNOWN, named
-from kedro_astro.project import IN_DAGS
 from kedro_astro.reading.libraries import of_store
 from kedro_astro.structure import Dataset, Structure, untranscoded
 
 Exists = Callable[[str], bool]
 """Whether there is something at a path in the project."""
-
-NEEDED = {
-    "Dockerfile": f"Write one that begins with this line:\n{FROM}",
-    "requirements.txt": "List kedro in it and the libraries of your pipelines.",
-    "packages.txt": "An empty one will do.",
-    ".astro/config.yaml": "Write one with these two lines:\nproject:\n  name: my-project",
-}
-"""Files without which `astro deploy` or the building of the image stops, and what to do."""
 
 SECRET = {".env": ".env*", "conf/base/credentials.yml": "**/*credentials*"}
 """Files that no image may have, and the lines of `.dockerignore` that leave them out."""
@@ -82,16 +72,14 @@ def no_library(datasets: Mapping[str, Dataset], files: Files) -> Iterator[str]:
     """
     file = libraries_file(files)
     there = {"fsspec", *named(files, file)}
-    lacking: dict[str, list[str]] = {}
-    for name, dataset in datasets.items():
+    lacking: dict[str, str] = {}
+    for dataset in datasets.values():
         library = of_store(dataset.location).replace("_", "-")
         if not {library, UNKNOWN} & there and not dataset.type.startswith(THEIR_OWN_READERS):
-            lacking.setdefault(library, []).append(name)
-    for library, names in lacking.items():
-        place = datasets[names[0]].location
-        more = f", and {len(names) - 1} more there" if len(names) > 1 else ""
-        what = f"{names[0]} is at {place}{more}, and {file} does not name the library that reads"
-        yield f"{what} it. Add the line:\n{library}"
+            lacking.setdefault(library, str(dataset.location))
+    for library, place in lacking.items():
+        what = f"{file} does not name the library that reads {place}, among others."
+        yield f"{what} Add the line:\n{library}"
 
 
 def not_deployed(
@@ -105,9 +93,6 @@ def not_deployed(
         exists: asks the project.
         given: the connections of each DAG.
     """
-    for name, remedy in NEEDED.items():
-        if name not in files:
-            yield f"there is no {name}, which `astro deploy` needs. {remedy}"
     ignored = files.get(".dockerignore", "")
     if let_in := [name for name in SECRET if in_image(name, ignored)]:
         lines = "\n".join(SECRET[name] for name in let_in)
@@ -115,38 +100,20 @@ def not_deployed(
         yield f"{what} Add to its beginning:\n{lines}"
     dockerfile = files.get("Dockerfile", "")
     said = re.search(r"(?mi)^\s*ENV\s+KEDRO_ENV[=\s]\s*[\"']?([\w.-]+)", dockerfile)
-    theirs = said[1] if said else "airflow" if exists("conf/airflow") else "local"
+    there = exists("conf/airflow") and in_image("conf/airflow/catalog.yml", ignored)
+    theirs = said[1] if said else "airflow" if there else "local"
     if dockerfile and theirs != (mine := structure.env or "local"):
-        what = f"this check has read conf/{mine}, and in the image conf/{theirs} is read."
-        where = "into the Dockerfile, above the line that compiles"
-        yield f"{what} Check with KEDRO_ENV={theirs}, or write `ENV KEDRO_ENV={mine}` {where}."
+        what = f"this check has read conf/{mine}, and the image reads conf/{theirs}. Check with"
+        next_ = f"KEDRO_ENV={theirs}, or write `ENV KEDRO_ENV={mine}` into the Dockerfile, above"
+        yield f"{what} {next_} the line that compiles."
     folders = tuple(f"conf/{name}/" for name in ("base", structure.env or "local"))
     for name, text in files.items():
-        keys = re.findall(r"(?m)^[\"']?([\w.-]+)[\"']?\s*:", text)
-        keys = [key for key in keys if not all(key in connections for connections in given)]
-        of_tasks = name.startswith(folders) and "credentials" in name
-        if keys and of_tasks and not in_image(name, ignored):
-            what = f"{name} is left out of the image, and with it the credentials"
-            yield f"{what} {', '.join(keys)}. {how_to_provide(structure.env)}"
-
-
-def left_out(structure: Structure, files: Files) -> Iterator[str]:
-    """Yield which files `.dockerignore` leaves out without which the image has no DAGs.
-
-    Args:
-        structure: the project.
-        files: those of `adoption.LOOKED_AT`.
-    """
-    source, conf = structure.sources[:2]
-    package = posixpath.normpath(f"{source}/{structure.package_name}/pipeline_registry.py")
-    of_conf = [f"{conf}/{name}/catalog.yml" for name in ("base", structure.env) if name]
-    shim = ["dags/kedro_astro/__main__.py"] * IN_DAGS
-    needed = ("pyproject.toml", package, *of_conf, "dags/kedro_dags.py", *shim)
-    ignored = files.get(".dockerignore", "").splitlines()
-    if lost := [name for name in needed if not in_image(name, "\n".join(ignored))]:
-        lines = [line for line in ignored if any(not in_image(name, line) for name in lost)]
-        what = f".dockerignore leaves {', '.join(lost)} out of the image, which then has no DAGs."
-        yield "\n".join([f"{what} Correct these lines:", *lines])
+        if name.startswith(folders) and "credentials" in name and not in_image(name, ignored):
+            keys = re.findall(r"(?m)^[\"']?([\w.-]+)[\"']?\s*:", text)
+            keys = [key for key in keys if not all(key in connections for connections in given)]
+            if keys:
+                what = f"{name} is left out of the image, and with it the credentials"
+                yield f"{what} {', '.join(keys)}. {how_to_provide(structure.env)}"
 
 
 def how_to_provide(env: str) -> str:
@@ -172,11 +139,9 @@ def ignoring(dockerignore: str) -> Callable[[str], bool]:
     """Return what says whether the rules of a `.dockerignore` leave out a path in the project."""
     from pathspec import GitIgnoreSpec  # Airflow brings it
 
-    rules = []
-    for back, pattern in re.findall(r"(?m)^(?!#)[ \t]*(!?)[ \t]*/*(.*\S)", dockerignore):
+    rules = [
         # To git a pattern without a slash is one for all folders, to Docker for the root alone.
-        rule = f"{back}/{posixpath.normpath(pattern)}"
-        with suppress(ValueError, re.error):  # Docker refuses such a line as well.
-            GitIgnoreSpec.from_lines([rule])
-            rules.append(rule)
+        f"{back}/{posixpath.normpath(pattern)}"
+        for back, pattern in re.findall(r"(?m)^(?!#)[ \t]*(!?)[ \t]*/*(.*\S)", dockerignore)
+    ]
     return GitIgnoreSpec.from_lines(rules).match_file
