@@ -16,8 +16,6 @@ from typing import Any
 from kedro_astro.reading.entry import Entry, location, wrapped
 from kedro_astro.structure import Dataset, leaves
 
-_signature = cache(inspect.signature)
-
 
 def dataset_of(config: Entry, project: Path, given: bool = False) -> Dataset:
     """Return what is to be known of a dataset.
@@ -84,7 +82,7 @@ def _problem(config: Entry) -> str:
     given = {key: value for key, value in config.items() if key not in taken}
     version = {"version": 0} if config.get("versioned") else {}
     try:
-        _signature(kinds[0]).bind(**given, **version)
+        inspect.signature(kinds[0]).bind(**given, **version)
     except (TypeError, ValueError) as error:
         # A ValueError is of a class that does not say what it takes.
         return f"{config['type']}: {error}" if isinstance(error, TypeError) else ""

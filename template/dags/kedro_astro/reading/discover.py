@@ -109,9 +109,6 @@ def _read(
             raise KedroAstroError(f"{what} Make it (it may be empty), or correct KEDRO_ENV.")
     hooks = Hooks(project, env, loader)
     catalog = _section(loader, "catalog", hooks)
-    if wrong := [name for name in catalog if not isinstance(name, str)]:
-        what = f"has an entry {wrong[0]!r}, which is no text: put it in quotes"
-        raise ConfigurationError("catalog", what)
     parameters, left_out = for_form(_section(loader, "parameters", hooks))
     # All credentials are there, and empty: one that is not defined here must not stop the reading.
     credentials: dict[str, Any] = defaultdict(dict, {"": {}})
@@ -208,8 +205,7 @@ def _section(loader: Any, name: str, hooks: Hooks | None = None, where: str = ""
 
 def _not_there(named: Iterable[str], loader: Mapping[str, Any]) -> tuple[str, ...]:
     """Return which credentials are in no file: names only, never a value."""
-    try:
+    # If values come from an environment which is not this one's, they may be there.
+    with suppress(ConfigurationError):
         return tuple(sorted({*named}.difference(_section(loader, "credentials"))))
-    except ConfigurationError:
-        # Values that come from an environment which is not this one's: they may be there.
-        return ()
+    return ()

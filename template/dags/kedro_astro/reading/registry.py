@@ -21,6 +21,7 @@ def registered(project: Path, package: str, source: Path) -> tuple[list[Pipeline
     together, `__default__` above all, cannot be known.
     """
     from kedro.framework import project as kedro_project
+    from kedro.pipeline import Pipeline as KedroPipeline
 
     registry = kedro_project.pipelines
     found, broken = {}, []
@@ -39,11 +40,13 @@ def registered(project: Path, package: str, source: Path) -> tuple[list[Pipeline
         found.pop("__default__", None)
     if broken:
         found = {**_by_themselves(package), **found}
-    wrong = {name: _wrong(name, pipeline) for name, pipeline in found.items()}
-    broken += filter(None, wrong.values())
-    docs = {name: _doc(sys.modules.get(f"{package}.pipelines.{name}")) for name in found}
-    good = sorted(name for name in found if not wrong[name])
-    return [Pipeline(n, tuple(map(_node, found[n].nodes)), docs[n]) for n in good], broken
+    good = {name: each for name, each in found.items() if isinstance(each, KedroPipeline)}
+    for name, each in found.items():
+        if name not in good:
+            what = f"  The registry has under {name!a} a {type(each).__name__}"
+            broken.append(f"{what}, which is no Pipeline.")
+    docs = {name: _doc(sys.modules.get(f"{package}.pipelines.{name}")) for name in good}
+    return [Pipeline(n, tuple(map(_node, good[n].nodes)), docs[n]) for n in sorted(good)], broken
 
 
 def _by_themselves(package: str) -> dict[str, Any]:
@@ -60,19 +63,6 @@ def _by_themselves(package: str) -> dict[str, Any]:
             pipelines.set_requested([folder.name])
             found[folder.name] = pipelines[folder.name]
     return found
-
-
-def _wrong(name: Any, pipeline: Any) -> str:
-    """Return what is wrong with an entry of the registry, or an empty text."""
-    from kedro.pipeline import Pipeline as KedroPipeline
-
-    what = f"  The registry has under {name!a} "
-    if not isinstance(pipeline, KedroPipeline):
-        return f"{what}a {type(pipeline).__name__}, which is no Pipeline."
-    # Python may have half a character in a text, and nothing else may.
-    if not isinstance(name, str) or name != name.encode(errors="replace").decode():
-        return f"{what}a pipeline. Its name must be text: rename it."
-    return ""
 
 
 def _node(node: Any) -> Node:
