@@ -65,16 +65,11 @@ def main(command: str = "", *arguments: str) -> None:
         return
     try:
         from kedro_astro.cli import astro
-
-        astro(prog_name="kedro astro")
     except Exception as error:
-        why = damage()
-        if not why and isinstance(error, (ImportError, SyntaxError)):
-            why = f"{sys.executable} cannot do that: {error}. Take the interpreter of your project,"
-            why += " which has Kedro and Airflow:\n.venv/bin/python dags/kedro_astro check"
-        if not why:
-            raise
-        sys.exit(f"Error: {why}")
+        why = f"{sys.executable} cannot do that: {error}. Take the interpreter of your project,"
+        why += " which has Kedro and Airflow:\n.venv/bin/python dags/kedro_astro check"
+        sys.exit(f"Error: {damage() or why}")
+    astro(prog_name="kedro astro")
 
 
 if not __package__:

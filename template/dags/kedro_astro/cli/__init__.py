@@ -151,8 +151,8 @@ def package(target: str, constraints: str | None) -> None:
     structure, found, files = _look(_project(), target)
     bundle = Bundle(_project(), structure, files)
     found += [Finding("error", "", problem) for problem in bundle.problems]
-    if tried := unresolved(bundle.requirements, constraints):
-        found.append(Finding(tried[0], "", tried[1]))
+    tried = unresolved(bundle.requirements, constraints)
+    found += [Finding(level, "", what) for level, what in tried]
     _show(found)
     if any(finding.level == "error" for finding in found):
         raise click.ClickException("nothing is written. Mend what is said above.")

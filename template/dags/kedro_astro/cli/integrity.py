@@ -37,12 +37,12 @@ def wrong_files(project: Path) -> Iterator[tuple[str, str]]:
         if "\ufffd" in (content(path) or ""):
             what = f"{path.relative_to(project)} has bytes that are no UTF-8; an update drops them."
             yield "warning", f"{what} Save it as UTF-8 before the next copier update."
-    command = "ls-files --others --ignored --exclude-standard --directory -z".split()
-    ignored = _git(project, *command).split("\0")[:-1]
-    for name in ignored if "./" not in ignored else ():
-        if any(project / name in (path, *path.parents) for path in managed):
-            what = f"git ignores {name}, so an update overwrites or deletes what you changed."
-            yield "warning", f"{what} Do `git add --force {name}` before the next copier update."
+    names = [str(path.relative_to(project)) for path in managed]
+    ignored = _git(project, "check-ignore", *names).splitlines()
+    # Where all of them are, git knows nothing of the project.
+    if 0 < len(ignored) < len(names):
+        what = f"git ignores {', '.join(ignored)}, so an update overwrites or deletes what you"
+        yield "warning", f"{what} changed. Do `git add --force` with each before the next."
 
 
 def _git(project: Path, *command: str) -> str:

@@ -6,9 +6,8 @@ import os
 import shlex
 import shutil
 import subprocess
-import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from kedro_astro.__main__ import content
@@ -38,8 +37,7 @@ class Bundle:
     def __init__(self, project: Path, structure: Structure, files: Mapping[str, str]) -> None:
         self._structure = structure
         self._paths, self.problems = _paths(project, structure)
-        own = [name for name in ("requirements.txt", OWN_REQUIREMENTS) if name in files]
-        self.requirements, wrong = mwaa.requirements(files, own)
+        self.requirements, wrong = mwaa.requirements(files, ["requirements.txt", OWN_REQUIREMENTS])
         texts = {name: content(path) or "" for name, path in self._paths.items()}
         wrong += mwaa.literal_keys({**texts, "requirements.txt": self.requirements})
         if structure.env in ("", "local"):
@@ -114,9 +112,9 @@ def _paths(project: Path, structure: Structure) -> tuple[dict[str, Path], list[s
     return found, wrong
 
 
-def unresolved(requirements: str, constraints: str | None) -> tuple[str, str] | None:
-    """Return `error` and why requirements do not resolve beside MWAA's Airflow, `warning` and why
-    that was not tried, or None.
+def unresolved(requirements: str, constraints: str | None) -> Iterator[tuple[str, str]]:
+    """Yield `error` and why requirements do not resolve beside MWAA's Airflow, or `warning` and why
+    that was not tried.
 
     Args:
         requirements: the text of the file.
@@ -127,23 +125,23 @@ def unresolved(requirements: str, constraints: str | None) -> tuple[str, str] | 
     theirs = mwaa.VERSIONS.get(".".join(airflow.split(".")[:2]))
     if not theirs:
         there = ", ".join(mwaa.VERSIONS.values())
-        return "error", f"MWAA has no Airflow like {airflow}, which is here. It has {there}."
+        yield "error", f"MWAA has no Airflow like {airflow}, which is here. It has {there}."
+        return
     address = "https://raw.githubusercontent.com/apache/airflow/constraints-{}/constraints-{}.txt"
     pins = constraints or address.format(theirs, mwaa.PYTHON)
     pins = os.path.abspath(pins) if os.path.exists(pins) else pins
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "in.txt").write_text(f"apache-airflow=={theirs}\n{requirements}")
-        command = ["uv", "pip", "compile", "--quiet", "in.txt", "--output-file", "out.txt"]
-        command += ["--python-version", mwaa.PYTHON, "--python-platform", "linux"]
-        env = {**os.environ, mwaa.CONSTRAINTS: pins}
-        try:
-            done = subprocess.run(command, cwd=folder, env=env, capture_output=True, check=False)
-            status, why = done.returncode, done.stderr.decode(errors="replace").strip()
-        except OSError as error:
-            status, why = 2, f"uv cannot be run ({error.strerror})"
+    uv = f"uv pip compile --quiet - --python-platform linux --python-version {mwaa.PYTHON}".split()
+    asked = f"apache-airflow=={theirs}\n{requirements}".encode()
+    env = {**os.environ, mwaa.CONSTRAINTS: pins}
+    try:
+        # At the root no project has settings for uv.
+        done = subprocess.run(uv, cwd="/", env=env, input=asked, capture_output=True, check=False)
+        status, why = done.returncode, done.stderr.decode(errors="replace").strip()
+    except OSError as error:
+        status, why = 2, f"uv cannot be run ({error.strerror})"
     if status == 1:
         what = f"the requirements do not go with MWAA's Airflow {theirs} and {pins}:\n{why}\n"
-        return "error", f"{what}Loosen the requirement, or take fewer extras."
-    what = f"whether the requirements go with MWAA's Airflow {theirs} was not tried: {why}.\nTry it"
-    warning = f"{what} with uv and `--constraints <a copy of {pins}>`."
-    return ("warning", warning) if status else None
+        yield "error", f"{what}Loosen the requirement, or take fewer extras."
+    elif status:
+        what = f"whether the requirements go with MWAA's Airflow {theirs} was not tried: {why}.\n"
+        yield "warning", f"{what}Try it with uv and `--constraints <a copy of {pins}>`."

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from kedro_astro.planning.requirements import UNKNOWN, built, lacking, named
+from kedro_astro.planning.requirements import BUILT, UNKNOWN, lacking, named, whole
 from kedro_astro.project import IN_DAGS, OWN_REQUIREMENTS
 
 COMPILE = """\
@@ -17,12 +17,6 @@ RUN python -m venv /opt/kedro \\
 ENV KEDRO_ASTRO_PYTHON=/opt/kedro/bin/python"""
 
 FROM = "FROM astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12"
-
-NAMED = {
-    "kedro": "Add kedro and the libraries of your pipelines.",
-    "kedro-astro": "Add the line that `pip freeze` prints for it here.",
-}
-"""What to do where a file of requirements does not name what an image needs."""
 
 Files = Mapping[str, str]
 """Texts of those files of `LOOKED_AT` that there are, by path; empty if unreadable."""
@@ -97,14 +91,13 @@ def _in_the_image(files: Files, airflow: str, deployed: bool) -> Iterator[tuple[
         lines = COMPILE.replace("python -m", "/opt/kedro/bin/python -m") if own else COMPILE
         what = "the Dockerfile does not read the project while the image is built, so each parse"
         yield "warning", f"{what} has to look for changes. Add these two lines:\n{lines}"
-    if what := built(dockerfile):
-        what = f"the Dockerfile installs {what}. If that is this project, tasks do not use it: they"
-        yield "warning", f"{what} run what is in the folder of your packages. Delete that line."
-    for name in dict.fromkeys((libraries, "requirements.txt") if there is not None else ()):
-        what = built(files.get(name, ""))
-        if what and "://" not in what and what[0] != "/":
-            what = f"{name} installs {what}, which the image does not have yet when it does that."
-            yield "error", f"{what} Delete the line if it is this project, else name its address."
+    for name in dict.fromkeys(("Dockerfile", libraries, "requirements.txt")):
+        found = re.search(BUILT, whole(files, name))
+        # In a file of requirements an address, or what the image has, is a library.
+        if found and (name == "Dockerfile" or not re.search("^/|://", found[2])):
+            level = "warning" if name == "Dockerfile" or there is None else "error"
+            what = f"{name} installs {found[2]}. If that is this project, tasks do not use it: they"
+            yield level, f"{what} run what is in the folder of your packages. Delete that line."
     if own and "KEDRO_ASTRO_PYTHON" not in dockerfile:
         what = f"the Dockerfile does not install {libraries}, so the image would have no Kedro."
         yield "error", f"{what} As root, add these lines:\n{OWN_PYTHON}"
@@ -112,7 +105,7 @@ def _in_the_image(files: Files, airflow: str, deployed: bool) -> Iterator[tuple[
     for name, library in ((libraries, "kedro"), *shim):
         if name not in files or not {library, UNKNOWN} & named(files, name):
             what = f"{name} does not name {library}, so the image would not have it."
-            yield "error", f"{what} {NAMED[library]}"
+            yield "error", f"{what} Add the line that `pip freeze` prints for it."
     if missing := lacking(files, libraries):
         what = f"pyproject.toml names libraries that {libraries} lacks, and so would the image."
         yield "error", "\n".join([f"{what} Add to it:", *missing])

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
-from kedro_astro.planning.adoption import FROM, Files, libraries_file
+from kedro_astro.planning.adoption import Files, libraries_file
 from kedro_astro.planning.grouping import Task
 from kedro_astro.planning.requirements import UNKNOWN, named
 from kedro_astro.project import IN_DAGS
@@ -14,14 +14,6 @@ from kedro_astro.structure import Dataset, Structure, untranscoded
 
 Exists = Callable[[str], bool]
 """Whether there is something at a path in the project."""
-
-NEEDED = {
-    "Dockerfile": f"Write one that begins with this line:\n{FROM}",
-    "requirements.txt": "List kedro in it and the libraries of your pipelines.",
-    "packages.txt": "An empty one will do.",
-    ".astro/config.yaml": "Write one with these two lines:\nproject:\n  name: my-project",
-}
-"""Files without which `astro deploy` or the building of the image stops, and what to do."""
 
 SECRET = {".env": ".env*", "conf/base/credentials.yml": "**/*credentials*"}
 """Files that no image may have, and the lines of `.dockerignore` that leave them out."""
@@ -82,16 +74,14 @@ def no_library(datasets: Mapping[str, Dataset], files: Files) -> Iterator[str]:
     """
     file = libraries_file(files)
     there = {"fsspec", *named(files, file)}
-    lacking: dict[str, list[str]] = {}
-    for name, dataset in datasets.items():
+    lacking: dict[str, str] = {}
+    for dataset in datasets.values():
         library = of_store(dataset.location).replace("_", "-")
         if not {library, UNKNOWN} & there and not dataset.type.startswith(THEIR_OWN_READERS):
-            lacking.setdefault(library, []).append(name)
-    for library, names in lacking.items():
-        place = datasets[names[0]].location
-        more = f", and {len(names) - 1} more there" if len(names) > 1 else ""
-        what = f"{names[0]} is at {place}{more}, and {file} does not name the library that reads"
-        yield f"{what} it. Add the line:\n{library}"
+            lacking.setdefault(library, str(dataset.location))
+    for library, place in lacking.items():
+        what = f"{file} does not name the library that reads {place}, among others."
+        yield f"{what} Add the line:\n{library}"
 
 
 def not_deployed(
@@ -105,9 +95,6 @@ def not_deployed(
         exists: asks the project.
         given: the connections of each DAG.
     """
-    for name, remedy in NEEDED.items():
-        if name not in files:
-            yield f"there is no {name}, which `astro deploy` needs. {remedy}"
     ignored = files.get(".dockerignore", "")
     if let_in := [name for name in SECRET if in_image(name, ignored)]:
         lines = "\n".join(SECRET[name] for name in let_in)
@@ -115,19 +102,20 @@ def not_deployed(
         yield f"{what} Add to its beginning:\n{lines}"
     dockerfile = files.get("Dockerfile", "")
     said = re.search(r"(?mi)^\s*ENV\s+KEDRO_ENV[=\s]\s*[\"']?([\w.-]+)", dockerfile)
-    theirs = said[1] if said else "airflow" if exists("conf/airflow") else "local"
+    there = exists("conf/airflow") and in_image("conf/airflow/catalog.yml", ignored)
+    theirs = said[1] if said else "airflow" if there else "local"
     if dockerfile and theirs != (mine := structure.env or "local"):
-        what = f"this check has read conf/{mine}, and in the image conf/{theirs} is read."
-        where = "into the Dockerfile, above the line that compiles"
-        yield f"{what} Check with KEDRO_ENV={theirs}, or write `ENV KEDRO_ENV={mine}` {where}."
+        what = f"this check has read conf/{mine}, and the image reads conf/{theirs}. Check with"
+        next_ = f"KEDRO_ENV={theirs}, or write `ENV KEDRO_ENV={mine}` into the Dockerfile, above"
+        yield f"{what} {next_} the line that compiles."
     folders = tuple(f"conf/{name}/" for name in ("base", structure.env or "local"))
     for name, text in files.items():
-        keys = re.findall(r"(?m)^[\"']?([\w.-]+)[\"']?\s*:", text)
-        keys = [key for key in keys if not all(key in connections for connections in given)]
-        of_tasks = name.startswith(folders) and "credentials" in name
-        if keys and of_tasks and not in_image(name, ignored):
-            what = f"{name} is left out of the image, and with it the credentials"
-            yield f"{what} {', '.join(keys)}. {how_to_provide(structure.env)}"
+        if name.startswith(folders) and "credentials" in name and not in_image(name, ignored):
+            keys = re.findall(r"(?m)^[\"']?([\w.-]+)[\"']?\s*:", text)
+            keys = [key for key in keys if not all(key in connections for connections in given)]
+            if keys:
+                what = f"{name} is left out of the image, and with it the credentials"
+                yield f"{what} {', '.join(keys)}. {how_to_provide(structure.env)}"
 
 
 def left_out(structure: Structure, files: Files) -> Iterator[str]:

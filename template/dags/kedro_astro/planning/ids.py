@@ -54,5 +54,10 @@ def folder_of_run(due: datetime, dag_id: str, run_id: str) -> str:
     return hashed(hashed(_moment(due), dag_id), dag_id, run_id)
 
 
+def of_same_dag(folder: str) -> str:
+    """Return the pattern of the folders of all runs that a DAG has, by that of one of them."""
+    return rf"[\d-]{{10}}T[\d.]{{12}}Z-{folder.split('-')[-2]}-[0-9a-f]{{8}}"
+
+
 def _moment(due: datetime) -> str:
     return due.astimezone(timezone.utc).strftime("%Y-%m-%dT%H.%M.%S.%f")[:-3] + "Z"

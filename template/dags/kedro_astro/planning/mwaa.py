@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from kedro_astro.planning.requirements import INCLUDED, named
+from kedro_astro.planning.requirements import named, whole
 from kedro_astro.structure import Dataset
 
 PROJECT = "kedro_project"
@@ -38,7 +38,7 @@ KEYS = r"""(?ix) .* (passw(or)?d | passphrase | pwd | secret | api[-_]?key | con
  | (access|api|auth|bearer|sas|security|session)[-_]?token) | token"""
 """Names of secrets. In a file of credentials `key` is one as well; `pad_token` is none."""
 
-NO_SECRET = r"""~?|null|true|false|\$\{[^,]*(,\s*(null|""|'')?\s*)?\}"""
+NO_SECRET = r"""[~$]?|null|true|false|\$\{[^,]*(,\s*(null|""|'')?\s*)?\}"""
 """A value that stands elsewhere, or is none."""
 
 PLAIN = r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----"
@@ -69,20 +69,14 @@ def _values(text: str) -> Iterator[tuple[str, str, int]]:
     """Yield the keys of a YAML text whose values are scalars, these values, and their lines."""
     import yaml  # Airflow brings it
 
-    todo: list[Any] = []
-    seen: set[int] = set()
-    with suppress(yaml.YAMLError, RecursionError):  # Kedro says what is wrong with it.
-        todo = list(yaml.compose_all(text, yaml.SafeLoader))
-    while todo:
-        node = todo.pop()
-        # An alias is the same node, and may be in itself.
-        if id(node) not in seen and isinstance(node, yaml.CollectionNode):
-            seen.add(id(node))
-            for item in node.value:
-                key, value = item if isinstance(item, tuple) else (None, item)
-                todo.append(value)
-                if key and isinstance(value, yaml.ScalarNode):
-                    yield str(key.value), value.value, value.start_mark.line + 1
+    tokens: list[Any] = []
+    with suppress(yaml.YAMLError):  # Kedro says what is wrong with it.
+        tokens.extend(yaml.scan(text))
+    # A tag or an anchor may stand before a value.
+    tokens = [each for each in tokens if not isinstance(each, yaml.TagToken | yaml.AnchorToken)]
+    for key, colon, value in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if isinstance(colon, yaml.ValueToken) and isinstance(value, yaml.ScalarToken):
+            yield str(getattr(key, "value", "")), value.value, value.start_mark.line + 1
 
 
 def requirements(files: Mapping[str, str], names: Iterable[str]) -> tuple[str, list[str]]:
@@ -90,45 +84,30 @@ def requirements(files: Mapping[str, str], names: Iterable[str]) -> tuple[str, l
 
     Args:
         files: texts by path in the project.
-        names: of its own files of requirements.
+        names: of its own files of requirements; which are not there, add nothing.
     """
-    lines = [line for name in names for line in _lines(files, name)]
-    there = set().union(*(named(files, name) for name in names))
+    lines = "\n".join(whole(files, name) for name in names).splitlines()
+    lines = [line for line in lines if line.strip() and not re.match(AIRFLOW, line)]
+    there = set().union(*(named(files, name) for name in names if name in files))
     lines += [name for name in ("kedro", "s3fs") if name not in there]
-    problems = []
-    for line in lines:
-        if found := re.search(LOCAL, re.sub(r"(?:^|\s)#.*", "", line)):
-            what = f"the requirements name {found[1]}, a file that MWAA does not have."
-            problems.append(f"{what} Delete the line, or name an address.")
+    local = [found[1] for line in lines if (found := re.search(LOCAL, line))]
+    what = "a file that MWAA does not have. Delete the line, or name an address."
+    problems = [f"the requirements name {name}, {what}" for name in local]
     if not re.search(CONSTRAINED, "\n".join(lines)):
         lines.insert(0, f"--constraint ${{{CONSTRAINTS}}}")
     return "\n".join(lines) + "\n", problems
 
 
-def _lines(files: Mapping[str, str], name: str) -> Iterator[str]:
-    """Yield the lines of a file of requirements, and of those that it includes."""
-    for line in files.get(name, "").splitlines():
-        included = re.match(INCLUDED, line)
-        near = posixpath.join(posixpath.dirname(name), included[1] if included else "")
-        if included and (near := posixpath.normpath(near)) in files and near != name:
-            yield from _lines({other: files[other] for other in files if other != name}, near)
-        elif not re.match(AIRFLOW, line):
-            yield line
-
-
 def policy(datasets: Iterable[Dataset]) -> str:
     """Return what the execution role has to be allowed for the data, as AWS takes it: JSON."""
-    folders: dict[str, list[str]] = {}
-    for dataset in datasets:
-        # Only a run knows what is in <>.
-        if found := re.match(r"s3[an]?://([^/<]+)/?([^<]*)", dataset.location or ""):
-            folders.setdefault(found[1], []).append(posixpath.dirname(found[2]))
-    buckets = {name: posixpath.commonpath(paths) for name, paths in sorted(folders.items())}
-    objects = [posixpath.join(name, folder, "*") for name, folder in buckets.items()]
-    statement = [_allow(["ListBucket"], buckets), _allow(ACTIONS, objects)]
+    # Only a run knows what is in <>.
+    found = [re.match(r"s3[an]?://([^/<]+)/?([^<]*)", each.location or "") for each in datasets]
+    places = {(each[1], posixpath.dirname(each[2])) for each in found if each}
+    objects = {posixpath.join(bucket, folder, "*") for bucket, folder in places}
+    statement = [_allow(["ListBucket"], {bucket for bucket, _ in places}), _allow(ACTIONS, objects)]
     return json.dumps({"Version": "2012-10-17", "Statement": statement}, indent=2) + "\n"
 
 
 def _allow(actions: Iterable[str], names: Iterable[str]) -> dict[str, object]:
-    resources = [f"arn:aws:s3:::{name}" for name in names]
+    resources = [f"arn:aws:s3:::{name}" for name in sorted(names)]
     return {"Effect": "Allow", "Action": [f"s3:{a}" for a in actions], "Resource": resources}

@@ -16,12 +16,30 @@ BY_HAND = {"ipykernel", "ipython", "jupyter", "jupyterlab", "kedro-viz", "notebo
 IMAGE = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
 """What an image says to a requirement that asks for its system."""
 
-AT = r"(?m)(?:^\s*|\binstall\b[^&;\n]*\s)"
+AT = r"(?m:(^\s*|\binstall\b[^&;\n]*\s))"
 """What is before an argument, in a file of requirements and in a command."""
 
 INCLUDED = AT + r"(?:-r|--requirement)[\s=]*(\S+)"
 BUILT = AT + r"(?:(?:-e|--editable)[\s=]*)?(\.\S*|file:\S*|\S+\.whl)(?!\S)"
 SYNCED = r"\b(?:uv|poetry|pdm) (?:sync|install)\b"
+
+
+def whole(files: Mapping[str, str], name: str) -> str:
+    """Return the text of a file with those that it includes in their places, without comments.
+
+    Args:
+        files: texts by path in the project. What includes another that is not there stays.
+        name: of a file of requirements, or of a Dockerfile.
+    """
+    others = {other: text for other, text in files.items() if other != name}
+
+    def included(found: re.Match[str]) -> str:
+        near = posixpath.normpath(posixpath.join(posixpath.dirname(name), found[2]))
+        # A Dockerfile may have copied it to elsewhere.
+        near = near if near in others else posixpath.basename(near)
+        return f"{found[1]}\n{whole(others, near)}\n" if near in others else found[0]
+
+    return re.sub(INCLUDED, included, re.sub(r"(?m)(?:^|\s)#.*|\\\n", " ", files.get(name, "")))
 
 
 def named(files: Mapping[str, str], name: str) -> set[str]:
@@ -36,22 +54,10 @@ def named(files: Mapping[str, str], name: str) -> set[str]:
     """
     from packaging.utils import canonicalize_name  # Airflow brings it
 
-    if name not in files:
-        return {UNKNOWN}
-    text = re.sub(r"(?m)(?:^|\s)#.*|\[.*?\]|\\\n", " ", files[name])
-    found = {str(canonicalize_name(word)) for word in re.findall(r"[A-Za-z0-9][\w.-]*", text)}
-    for path in re.findall(INCLUDED, text):
-        near = posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
-        others = {other: files[other] for other in files if other != name}
-        found |= named(others, near if near in files else posixpath.basename(path))
-    return found | {UNKNOWN} if re.search(f"{BUILT}|{SYNCED}", text) else found
-
-
-def built(text: str) -> str:
-    """Return the first wheel or folder that a file of requirements or a Dockerfile installs, which
-    may be the project itself; empty if there is none."""
-    found = re.search(BUILT, re.sub(r"(?m)^\s*#.*|\\\n", " ", text))
-    return found[1] if found else ""
+    text = whole(files, name)
+    words = re.findall(r"[A-Za-z0-9][\w.-]*", re.sub(r"\[.*?\]", " ", text))
+    unknown = name not in files or re.search(f"{INCLUDED}|{BUILT}|{SYNCED}", text)
+    return {str(canonicalize_name(word)) for word in words} | ({UNKNOWN} if unknown else set())
 
 
 def lacking(files: Mapping[str, str], name: str) -> list[str]:

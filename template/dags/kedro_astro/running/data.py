@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kedro_astro.errors import not_had
+from kedro_astro.planning.ids import of_same_dag
 from kedro_astro.reading.entry import entry_of, location, placed
 from kedro_astro.running.session import Session
 from kedro_astro.structure import RUN_PARAMETER, on_a_disk
@@ -101,10 +102,8 @@ class Data:
             return
         limit = datetime.now(timezone.utc) - timedelta(seconds=self._wanted.retention)
         before, after = map(re.escape, folder.name.split(self._run, 1))
-        dag = self._run.split("-")[-2]
-        run = rf"[\d-]{{10}}T[\d.]{{12}}Z-{dag}-[0-9a-f]{{8}}"
         for other in files.ls(str(folder.parent), detail=False):
-            if re.fullmatch(before + run + after, PurePosixPath(other).name):
+            if re.fullmatch(before + of_same_dag(self._run) + after, PurePosixPath(other).name):
                 # Another run may remove it, too.
                 with suppress(FileNotFoundError):
                     if max(map(files.modified, files.find(other)), default=limit) < limit:
