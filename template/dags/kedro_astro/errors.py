@@ -206,8 +206,7 @@ def choice(name: object, names: Iterable[str]) -> str:
     """Return the nearest of the names, and which there are."""
     names = sorted(names)
     known = ", ".join(map(label, names[:40])) or "none"
-    more = f" and {len(names) - 40} more" if len(names) > 40 else ""
-    return f"{nearest(name, names)} Known here: {known}{more}.".strip()
+    return f"{nearest(name, names)} Known here: {known}{', ...' * (len(names) > 40)}.".strip()
 
 
 def label(name: object) -> str:

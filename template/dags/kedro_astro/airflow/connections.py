@@ -7,15 +7,9 @@ from typing import Any
 from kedro_astro.errors import CredentialsError, SettingsError
 from kedro_astro.structure import nested
 
-AWS = dict(
-    [
-        ("aws_access_key_id", "key"),
-        ("aws_secret_access_key", "secret"),
-        ("aws_session_token", "token"),
-        ("region_name", "client_kwargs.region_name"),
-        ("endpoint_url", "client_kwargs.endpoint_url"),
-    ]
-)
+_THEIRS = "aws_access_key_id aws_secret_access_key aws_session_token region_name endpoint_url"
+_S3FS = "key secret token client_kwargs.region_name client_kwargs.endpoint_url"
+AWS = dict(zip(_THEIRS.split(), _S3FS.split(), strict=True))
 """What the extra of a connection of the type `aws` may hold, and where s3fs takes it. The first two
 are its login and its password."""
 

@@ -1,10 +1,9 @@
 """What the operators of tasks in containers share: a Kedro session goes in, and is heard."""
 
-import inspect
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow.providers.common.compat.sdk import (
@@ -14,7 +13,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from kedro_astro.airflow.operators import KedroTask, mask_secret
-from kedro_astro.errors import SessionError, nearest
+from kedro_astro.errors import SessionError
 from kedro_astro.project import IN_DAGS
 from kedro_astro.running.container import variables
 from kedro_astro.running.protocol import Listener
@@ -22,28 +21,8 @@ from kedro_astro.running.protocol import Listener
 PASSED_ON = ("KEDRO_ENV", "KEDRO_DATA_ROOT")
 """Variables of the worker that a container gets as well."""
 
-OURS = {"do_xcom_push", "get_logs", "tty", "retrieve_output", "xcom_all"}
-"""Arguments that would change what is heard of a session, and how."""
-
 COMMAND = ["python", *(["dags/kedro_astro"] if IN_DAGS else ["-m", "kedro_astro"]), "contain", "20"]
 """What a container runs, in the project's folder: INFO and above is logged."""
-
-
-def arguments_of(operator: type) -> dict[str, str]:
-    """Return the arguments that a container's operator has of its own, with their annotations."""
-    parameters = inspect.signature(operator.__init__).parameters.values()  # type: ignore[misc]
-    return {
-        each.name: str(each.annotation) for each in parameters if each.kind == each.KEYWORD_ONLY
-    }
-
-
-def refuse_others(place: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise a ValueError if `airflow.yml` says an argument that is not known, or that is ours."""
-    known = {*known} - OURS
-    for name in given:
-        if name not in known:
-            what = f"{place}.{name} is no argument that its operator can be given here."
-            raise ValueError(f"{what} {nearest(name, known)}".strip())
 
 
 class InContainer(KedroTask):

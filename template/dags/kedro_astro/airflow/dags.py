@@ -97,10 +97,8 @@ def _operator(task: Blueprint, given: dict[str, Any], pipeline: str) -> KedroTas
     if place not in CONTAINERS:
         return KedroOperator(**given)
     names = {"kedro/pipeline": pipeline, "kedro/nodes": ", ".join(task["work"]["nodes"])}
-    made: KedroTask = import_module(f"kedro_astro.airflow.{place}").operator(
-        names, task["work"]["container"], given
-    )
-    return made
+    made = import_module(f"kedro_astro.airflow.{place}").operator
+    return made(names, task["work"]["container"], given)  # type: ignore[no-any-return]
 
 
 def _arguments(given: Arguments, source: str) -> dict[str, Any]:

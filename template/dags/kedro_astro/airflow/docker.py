@@ -1,13 +1,12 @@
 """Airflow's Docker operator with a Kedro session in its container."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 from airflow.providers.common.compat.sdk import Context
 from airflow.providers.docker.operators.docker import DockerOperator
 
-from kedro_astro.airflow.containers import COMMAND, InContainer, arguments_of, refuse_others
+from kedro_astro.airflow.containers import COMMAND, InContainer
 
 DEFAULTS = {"auto_remove": "force", "mount_tmp_dir": False, "command": COMMAND}
 
@@ -53,14 +52,5 @@ def operator(
         names: what the task is of, as labels.
         said: what `airflow.yml` says of the container.
         given: the arguments of all operators.
-
-    Raises:
-        ValueError: if an argument is none of the operator's.
     """
-    refuse_others("docker", said, _known())
-    return KedroDockerOperator(**{**DEFAULTS, "labels": dict(names), **said, **given})
-
-
-@cache
-def _known() -> dict[str, str]:
-    return arguments_of(DockerOperator)
+    return KedroDockerOperator(**{**DEFAULTS, "labels": dict(names), **said}, **given)

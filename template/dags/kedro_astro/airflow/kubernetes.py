@@ -1,5 +1,6 @@
 """Airflow's Kubernetes operator with a Kedro session in its pod."""
 
+import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -7,15 +8,13 @@ from functools import cache, cached_property
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
 from airflow.providers.cncf.kubernetes.secret import Secret
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 from airflow.providers.common.compat.sdk import Context
 from kubernetes.client import ApiClient, V1EnvVar
 from kubernetes.utils.quantity import parse_quantity
 
-from kedro_astro.airflow.containers import COMMAND, InContainer, arguments_of, refuse_others
-from kedro_astro.errors import shown
+from kedro_astro.airflow.containers import COMMAND, InContainer
 
 IMAGES = ("image", "pod_template_file", "pod_template_dict", "full_pod_spec")
 """The arguments that may name the image."""
@@ -99,44 +98,43 @@ def operator(
     Raises:
         ValueError: if there is what Kubernetes refuses, or passes over.
     """
-    refuse_others("kubernetes", said, _known())
+    parameters = _parameters()
     if not any(name in said for name in IMAGES):
         raise ValueError(f"kubernetes has none of {', '.join(IMAGES)}: say which image to run")
-    made = {name: _argument(value, _known()[name], name) for name, value in said.items()}
-    for name, value in (said.get("labels") or {}).items():
-        if make_safe_label_value(str(value)) != value:
-            raise ValueError(f"kubernetes.labels.{name}: {shown(value)} is no value of a label")
+    made = {name: _argument(value, parameters.get(name, ""), name) for name, value in said.items()}
     if isinstance(variables := said.get("env_vars"), Mapping):
         made["env_vars"] = {
             name: value if isinstance(value, str) else json.dumps(value)
             for name, value in variables.items()
         }
     made["annotations"] = {**names, **(said.get("annotations") or {})}
-    return KedroPodOperator(**{**DEFAULTS, **made, **given})
+    return KedroPodOperator(**{**DEFAULTS, **made}, **given)
+
+
+@cache
+def _parameters() -> dict[str, str]:
+    """Return the annotations of the operator's arguments."""
+    parameters = inspect.signature(KubernetesPodOperator.__init__).parameters.values()
+    return {each.name: str(each.annotation) for each in parameters}
 
 
 def _argument(value: Any, annotation: str, name: str) -> Any:
     try:
         return _object(value, annotation)
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"kubernetes.{name}: {error}") from error
-
-
-@cache
-def _known() -> dict[str, str]:
-    return arguments_of(KubernetesPodOperator)
 
 
 def _object(value: Any, annotation: str) -> Any:
     """Return a value of `airflow.yml` as what the operator takes by this annotation."""
-    if of := re.search(r"^list\[(?:k8s\.)?(V1\w+|Secret)\]", annotation):
-        if isinstance(value, list):
-            return [_object(each, of[1]) for each in value]
-        if not isinstance(value, Mapping) or "dict[" not in annotation:
-            raise TypeError("it must be a list")
+    if not (kind := re.search(r"\bV1\w+|\bSecret\b", annotation)):
         return value
-    kind = re.search(r"\bV1\w+|^Secret$", annotation)
-    return _made(json.dumps(value), kind[0]) if kind and isinstance(value, Mapping) else value
+    if isinstance(value, list):
+        return [_made(json.dumps(each), kind[0]) for each in value]
+    if annotation.startswith("list[") and "dict[" not in annotation:
+        raise TypeError("it must be a list")
+    object_ = isinstance(value, Mapping) and not annotation.startswith("list[")
+    return _made(json.dumps(value), kind[0]) if object_ else value
 
 
 @cache

@@ -20,6 +20,7 @@ FORKS = sys.platform == "linux" and multiprocessing.parent_process() is None
 
 def warm(component: str) -> None:
     """Warm up in a component that starts, before it forks its first task."""
+    from airflow import __version__ as airflow
     from airflow.configuration import conf
 
     dags = HOME if HOME.name == "dags" else Path(conf.get("core", "dags_folder"))
@@ -28,7 +29,8 @@ def warm(component: str) -> None:
     from kedro_astro.airflow.warm import warm_up
 
     sys.path.remove(str(HOME))
-    warm_up(dags.parent, component, conf.get("core", "executor"), anew)
+    # Airflow 3 forks tasks whatever that setting says.
+    warm_up(dags.parent, component, conf.get("core", "executor"), anew and airflow < "3")
     for name in [name for name in sys.modules if name.partition(".")[0] == "kedro_astro"]:
         del sys.modules[name]
 

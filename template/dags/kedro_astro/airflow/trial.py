@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,14 +22,10 @@ import psutil
 EACH, ALL = 20.0, 30.0
 """Seconds that one module, or DAG, and all modules may take: pandas takes ten from a cold disk."""
 
-TOO_LARGE = "takes more memory than is left for it"
-
 T = TypeVar("T")
 
 
-def in_fork(
-    items: Iterable[T], each: float, end: float = math.inf, most: int = 0
-) -> tuple[list[T], str]:
+def in_fork(items: Iterable[T], each: float, end: float = math.inf) -> tuple[list[T], str]:
     """Return what an iterable gives in a fork of this process, and why it gives no more, completing
     "it ...". All that the fork has started ends with it.
 
@@ -38,7 +33,6 @@ def in_fork(
         items: iterated over in the fork alone.
         each: seconds that it may take for one.
         end: when it is ended at the latest, by `time.monotonic`.
-        most: bytes that the fork may have meanwhile; any number if 0.
     """
     ours, theirs = multiprocessing.Pipe(duplex=False)
     if (child := os.fork()) == 0:
@@ -50,28 +44,17 @@ def in_fork(
             os._exit(0)
     theirs.close()
     found: list[T] = []
-    why = ""
+    why = f"takes longer than {each:.0f} s"
     try:
         os.setpgid(child, child)  # Whichever of the two comes first.
-        with suppress(EOFError):
-            while not (why := _wait(ours, child, each, end, most)):
-                found.append(ours.recv())
+        while ours.poll(max(0, min(each, end - time.monotonic()))):
+            found.append(ours.recv())
+    except EOFError:
+        why = ""
     finally:
         os.killpg(child, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     return found, why or f"ends the process (exit code {status})"
-
-
-def _wait(pipe: Connection, child: int, each: float, end: float, most: int) -> str:
-    """Wait until a fork says something or ends; return why it is not waited for any longer."""
-    late = min(time.monotonic() + each, end)
-    while not pipe.poll(0.05):
-        # Were nothing left, the kernel would choose whom it ends.
-        if most and memory(child) > most:
-            return TOO_LARGE
-        if time.monotonic() > late:
-            return f"takes longer than {each:.0f} s"
-    return ""
 
 
 def load(name: str) -> str:
@@ -88,66 +71,48 @@ def load(name: str) -> str:
     return ""
 
 
-def memory_left(group: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return how many bytes the machine has left, and our container: it sees its own control group
-    at the root of them."""
-    left = psutil.virtual_memory().available
-    with suppress(OSError, ValueError):  # Without a limit there is no file, or it says "max".
-        limit = int((group / "memory.max").read_text())
-        # "anon" comes first. The kernel takes the rest back when it needs it.
-        left = min(left, limit - int((group / "memory.stat").read_text().split()[1]))
-    return max(0, left)
-
-
-def memory(process: int) -> int:
-    """Return the bytes that a process has for itself: what it reads of files, all share."""
-    info = psutil.Process(process).memory_info()
-    return int(info.rss - info.shared)
-
-
-def trial(names: list[str], room: int, each: float = EACH, whole: float = ALL) -> dict[str, str]:
+def trial(names: list[str], each: float = EACH, whole: float = ALL) -> dict[str, str]:
     """Import modules one after the other in a fork of this process; see `load`. After a bad one
     another fork imports the good ones again, and goes on without it.
 
     Returns:
         Why each is bad, completing "it ...", or empty text. Bad is what raises, ends the process,
-        takes more than `each` seconds, does what `_marks` tells, or takes the good ones above
-        `room` bytes. What is not reached in `whole` seconds is left out.
+        takes more than `each` seconds, or does what `_marks` tells. What is not reached in `whole`
+        seconds is left out.
     """
-    end, most = time.monotonic() + whole, memory(os.getpid()) + room
+    end = time.monotonic() + whole
     found: dict[str, str] = {}
     while len(found) < len(names) and time.monotonic() < end:
         left = [name for name in names if not found.get(name)]
-        reasons, why = in_fork(_tried(left, most), each, end, most)
+        reasons, why = in_fork(_tried(left), each, end)
         if not any(reasons) and time.monotonic() < end:
             reasons.append(why)
         found.update(zip(left, reasons, strict=False))
     return found
 
 
-def _tried(names: list[str], most: int) -> Iterator[str]:
+def _tried(names: list[str]) -> Iterator[str]:
     """Yield what is bad about each module, or empty text, up to the first bad one."""
     for stream in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
     # What a module forks would go on with the trial. So it is only a process that is left.
     os.register_at_fork(after_in_child=lambda: os._exit(0))
-    before = _marks(most)
+    before = _marks()
     for name in names:
         reason = load(name)
-        changed = [what for what, now in _marks(most).items() if now != before[what]]
+        changed = [what for what, now in _marks().items() if now != before[what]]
         reason = " and ".join(changed) or reason
         yield reason
         if reason:
             return
 
 
-def _marks(most: int) -> dict[str, object]:
+def _marks() -> dict[str, object]:
     """Return what an import has to leave as it is in a process that others are forked from."""
     root = logging.root
     loggers = root.manager.loggerDict.items()
     disabled = [name for name, logger in loggers if getattr(logger, "disabled", False)]
     return {
-        TOO_LARGE: max(memory(os.getpid()), most),
         "starts threads": _threads(),
         "leaves a process running": len(psutil.Process().children()),
         "sets signal handlers": [signal.getsignal(number) for number in signal.valid_signals()],

@@ -18,7 +18,6 @@ from airflow.models import DagBag
 from kedro_astro.airflow.dags import build_dag, imported
 from kedro_astro.airflow.trial import EACH, in_fork
 from kedro_astro.planning import Blueprint
-from kedro_astro.settings.read import must_be
 
 AIRFLOW_2 = version("apache-airflow") < "3"
 
@@ -32,12 +31,13 @@ class Verdict(NamedTuple):
 
     Attributes:
         blueprint: the DAG as it takes it; None if it does not.
-        refusals: what it raises, each in one line; by that the settings without which it would not,
-            with their values.
+        reason: what it raises, in one line.
+        said: the settings without which it would not, with their values.
     """
 
     blueprint: Blueprint | None
-    refusals: dict[str, dict[str, Any]]
+    reason: str
+    said: Mapping[str, Any]
 
 
 def judge(blueprints: Sequence[Blueprint], project: Path) -> list[Verdict]:
@@ -56,23 +56,18 @@ def judge(blueprints: Sequence[Blueprint], project: Path) -> list[Verdict]:
         found += verdicts
         if len(found) < len(blueprints):
             # It did so with the first that there is no verdict on.
-            schedule = blueprints[len(found)]["schedule"]
-            found.append(Verdict(None, {f"it {why}": {"schedule": schedule}}))
+            said = {"schedule": blueprints[len(found)]["schedule"]}
+            found.append(Verdict(None, f"it {why}", said))
     return found
 
 
 def _judge(blueprint: Blueprint, project: Path) -> Verdict:
     taken, reason = _asked(blueprint, project)
-    refusals: dict[str, dict[str, Any]] = {}
-    rest, said = blueprint, _said(blueprint)
-    while reason and reason not in refusals:
-        others = {key: _asked(_without(rest, key), project)[1] for key in said}
-        refusals[reason] = {key: said[key] for key in said if others[key] != reason}
-        # What else is wrong shows only without it.
-        for key in [*refusals[reason]][:1]:
-            rest, reason = _without(rest, key), others[key]
-            del said[key]
-    return Verdict(taken, refusals)
+    if not reason:
+        return Verdict(taken, "", {})
+    said = _said(blueprint)
+    others = {key: _asked(_without(blueprint, key), project)[1] for key in said}
+    return Verdict(None, reason, {key: said[key] for key in said if others[key] != reason})
 
 
 def _asked(blueprint: Blueprint, project: Path) -> tuple[Blueprint | None, str]:
@@ -113,8 +108,6 @@ def _said(blueprint: Blueprint) -> dict[str, Any]:
     """Return the settings that a DAG is made with, those of its tasks as well, and their values."""
     given = [*(task["arguments"] for task in blueprint["tasks"]), blueprint["arguments"]]
     said = {key: value for arguments in given for key, (_, value) in arguments.items()}
-    # What a container's operator has against one of its own arguments says which.
-    said = {key: value for key, value in said.items() if must_be(key)}
     return {"schedule": blueprint["schedule"], "params": [*blueprint["fields"]], **said}
 
 

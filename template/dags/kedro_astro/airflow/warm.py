@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 from kedro_astro.airflow.manifest import NAME as MANIFEST
 from kedro_astro.airflow.manifest import kept_at, own_python, read
-from kedro_astro.airflow.trial import ALL, load, memory, memory_left, trial
+from kedro_astro.airflow.trial import ALL, load, trial
 from kedro_astro.project import cache_folder, prepare_kedro
 from kedro_astro.reading.libraries import installed
 
@@ -40,8 +40,12 @@ def warm_up(project: Path, component: str, executor: str, new_interpreter: bool)
         executor: Airflow's setting of that name.
         new_interpreter: whether each task gets an interpreter of its own by Airflow's setting.
     """
+    value = os.environ.get(SWITCH, "").strip().lower()
+    if value not in ("", "on", "off"):
+        log.warning("%s is %r, which counts as on. Write on or off.", SWITCH, value)
     try:
-        if reason := _never_warm(component, executor, new_interpreter):
+        off = f"{SWITCH} is off" if value == "off" else ""
+        if reason := off or _never_warm(component, executor, new_interpreter):
             log.info("Tasks start cold: %s.", reason)
             return
         # Tasks inherit the environment, those of others as well.
@@ -55,8 +59,6 @@ def warm_up(project: Path, component: str, executor: str, new_interpreter: bool)
 
 def _never_warm(component: str, executor: str, new_interpreter: bool) -> str:
     """Return why nothing can be handed on to tasks; empty text if it can."""
-    if os.environ.get(SWITCH, "").strip().lower() in ("off", "false", "no", "0"):
-        return f"{SWITCH} is off"
     # Celery's pool forks whatever Python's own method is.
     if component == "scheduler" and "LocalExecutor" not in executor:
         return f"with the {executor} this process forks none"
@@ -68,30 +70,28 @@ def _never_warm(component: str, executor: str, new_interpreter: bool) -> str:
 
 
 def _warm(project: Path) -> None:
-    libraries = read(project, lambda: _patience(project)).structure().libraries
+    known = kept_at(cache_folder(project) / MANIFEST).fingerprint
+    if not known:
+        log.info(
+            "The project is read for the first time. That is waited for, %.0f s at most.", FIRST
+        )
+    libraries = read(project, lambda: EDITED if known else FIRST).structure().libraries
     if not libraries:
         log.warning("Tasks start cold: the project could not be read yet.")
         return
     names, started = installed(libraries), time.monotonic()
     found = {name: "is not installed here" for name in {*libraries}.difference(names)}
-    found |= trial(names, memory_left() // 2)
-    tried, before = time.monotonic(), memory(os.getpid())
+    found |= trial(names)
+    tried = time.monotonic()
     cold = defaultdict(list)
     for name in libraries:
         cold[found.get(name, f"was not reached in {ALL:.0f} s") or load(name)].append(name)
-    seconds, size = time.monotonic() - tried, memory(os.getpid()) - before
+    seconds = time.monotonic() - tried
     # Kedro's settings look at the stack, for which `inspect` finds out the file of every module: a
     # tenth of a second in each task, were it not known by then.
     inspect.stack()
-    said = f"{len(cold.pop('', ()))} modules imported in {seconds:.1f} s, {size >> 20} MB"
+    said = f"{len(cold.pop('', ()))} modules imported in {seconds:.1f} s"
     log.info("Tasks start warm: %s, after a trial of %.1f s.", said, tried - started)
     if cold:
         why = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in cold.items())
         log.warning("Left cold, so each task imports it: %s.", why)
-
-
-def _patience(project: Path) -> float:
-    if kept_at(cache_folder(project) / MANIFEST).fingerprint:
-        return EDITED
-    log.info("The project is read for the first time. That is waited for, %.0f s at most.", FIRST)
-    return FIRST

@@ -65,16 +65,12 @@ def up(port: int) -> None:
     and no page of another site. When one of its components ends, all of it does, and says why.
     What one that was killed has left is ended by the next.
     """
-    from rich.console import Console
-
     from kedro_astro.airflow.standalone import running
 
     home = _project() / CACHE / "airflow"
     click.echo(f"Starting Airflow, which takes some 20 seconds, with its logs in {home} ...")
-    spinner = Console().status("Ctrl-C stops it")
     try:
-        with spinner, running(_project(), home, port, click.echo) as airflow:
-            spinner.stop()
+        with running(_project(), home, port, click.echo) as airflow:
             for dag_id in airflow.dag_ids():
                 click.echo(f"  {airflow.url}/dags/{dag_id}")
             for problem in airflow.import_errors():
@@ -87,19 +83,16 @@ def up(port: int) -> None:
 
 
 @astro.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of YAML.")
 def list_(as_json: bool) -> None:
     """Show each pipeline's DAG, its tasks and their nodes."""
-    from kedro_astro.cli.show import as_data, print_tables
+    import yaml  # Airflow brings it
+
+    from kedro_astro.cli.show import as_data
 
     manifest = read(_project())
     dags = as_data(manifest.structure())
-    if as_json:
-        click.echo(json.dumps(dags, indent=2))
-    elif dags:
-        print_tables(dags)
-    else:
-        click.echo("No pipeline has nodes yet, so there are no DAGs.")
+    click.echo(json.dumps(dags, indent=2) if as_json else yaml.safe_dump(dags, sort_keys=False))
     if manifest.problems:
         raise BrokenProjectError(manifest.problems, kept=len(manifest.dag_ids))
 

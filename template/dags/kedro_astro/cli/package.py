@@ -103,12 +103,9 @@ def _paths(project: Path, structure: Structure) -> tuple[dict[str, Path], list[s
                 wrong.append(f"{what}, so MWAA cannot get it. Put a copy in its place.")
             elif path.is_file():
                 found[name] = path
-    sizes = {name: path.stat().st_size for name, path in found.items()}
-    if (total := sum(sizes.values())) > mwaa.LIMIT:
-        largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
-        shown = ", ".join(f"{name} ({sizes[name] / 1e6:.0f} MB)" for name in largest)
-        what = f"the bundle would have {total / 1e9:.1f} GB, and MWAA takes 1 GB. The largest are"
-        wrong.append(f"{what} {shown}. Put data into the bucket, or leave it out in .dockerignore.")
+    if (size := sum(path.stat().st_size for path in found.values())) > mwaa.LIMIT:
+        what = f"the bundle would have {size / 1e9:.1f} GB, and MWAA takes 1 GB. Put data into the"
+        wrong.append(f"{what} bucket, and leave what tasks do not need out in .dockerignore.")
     return found, wrong
 
 

@@ -1,12 +1,6 @@
 """What `kedro astro list` prints: pipelines, their tasks, and the nodes of each."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
-
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
-from rich.text import Text
 
 from kedro_astro.errors import KedroAstroError
 from kedro_astro.planning.plan import plan_all
@@ -27,20 +21,3 @@ def as_data(structure: Structure) -> list[dict[str, Any]]:
         }
         for name, plan in plan_all(structure).items()
     ]
-
-
-def print_tables(dags: Sequence[Mapping[str, Any]]) -> None:
-    """Print the same as tables: one for each pipeline, a row for each task."""
-    for dag in dags:
-        columns = [Column(title, overflow="fold", ratio=1) for title in ("Task", "Nodes", "After")]
-        table = Table(*columns, expand=True)
-        for task in dag["tasks"]:
-            merged = " (merged: groups would have waited for each other)" if task["merged"] else ""
-            alone = "removes what the run alone needed" if task["removes"] else "Kedro's hooks"
-            table.add_row(
-                escape(task["task_id"]) + merged,
-                escape("\n".join(task["nodes"]) or f"({alone}, once a run)"),
-                escape("\n".join(task["upstream"])),
-            )
-        name = Text(f"{dag.get('dag_id', 'no DAG')} ({dag['pipeline']})", style="bold")
-        Console().print(name, table, Text(dag.get("error", "")), sep="\n")

@@ -101,11 +101,12 @@ def _plan(pipeline: Pipeline, structure: Structure, name: str, settings: Said) -
     arguments = {task.task_id: for_task(settings, task.nodes) for task in planned}
     pods = [id_ for id_, said in arguments.items() if said.get("run_in") == "kubernetes"]
     if pods and settings.get("credentials"):
-        what = f"Pipeline {pipeline.name}: the task {pods[0]} runs in kubernetes, and credentials"
-        why = "from Airflow's connections would stand in its pod, for whoever may look at it."
-        next_ = "Give it a Secret of the cluster (`secrets`, `env_from` or `volumes` below"
-        last = "`kubernetes`), and take it from there in credentials.yml: ${oc.env:NAME}."
-        raise SettingsError(f"{what} {why} {next_} {last}")
+        what = (
+            f"Pipeline {pipeline.name}: the task {pods[0]} runs in kubernetes, and credentials from"
+        )
+        why = "Airflow's connections would stand in its pod for all to read. Take a Secret of the"
+        next_ = "cluster (`env_from` below `kubernetes`), and ${oc.env:NAME} in credentials.yml."
+        raise SettingsError(f"{what} {why} {next_}")
     return Plan(pipeline, name, settings, planned, arguments)
 
 

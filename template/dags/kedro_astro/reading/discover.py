@@ -109,9 +109,6 @@ def _read(
             raise KedroAstroError(f"{what} Make it (it may be empty), or correct KEDRO_ENV.")
     hooks = Hooks(project, env, loader)
     catalog = _section(loader, "catalog", hooks)
-    if wrong := [name for name in catalog if not isinstance(name, str)]:
-        what = f"has an entry {wrong[0]!r}, which is no text: put it in quotes"
-        raise ConfigurationError("catalog", what)
     parameters, left_out = for_form(_section(loader, "parameters", hooks))
     # All credentials are there, and empty: one that is not defined here must not stop the reading.
     credentials: dict[str, Any] = defaultdict(dict, {"": {}})

@@ -21,9 +21,6 @@ NAME = "KEDRO_ASTRO_SESSION_"
 PART, MOST = 100_000, 1_000_000
 """The most bytes that Linux lets one variable have, and Kubernetes a pod; less some for others."""
 
-SHORTEST = 5
-"""Characters of the shortest secret that is masked, as in Airflow: a port would be everywhere."""
-
 
 def variables(session: Session) -> dict[str, str]:
     """Return a session as environment variables.
@@ -54,11 +51,6 @@ def main(level: str) -> None:
     session = Session.from_json("".join(os.environ.pop(name) for name in names))
     session = replace(session, project=os.getcwd())
     speaker = Speaker(int(level))
-
-    def mask(secret: str) -> None:
-        if len(secret) >= SHORTEST:
-            speaker.secrets.add(secret)
-
     if session.code and session.code != code_of(Path.cwd(), session.code[1:]):
         what = "This image holds other code or configuration than the DAG was made from"
         logging.getLogger(__name__).warning(f"{what}: build the image again, or deploy the DAG.")
@@ -66,7 +58,10 @@ def main(level: str) -> None:
     try:
         # The first process of a container is ended by no signal that it does not ask for.
         saved = venv(
-            session, mask, python, lambda end: signal.signal(signal.SIGTERM, lambda *_: end())
+            session,
+            speaker.hide,
+            python,
+            lambda end: signal.signal(signal.SIGTERM, lambda *_: end()),
         )
     except KedroAstroError as error:
         speaker.say(ended=str(error), saved={})

@@ -10,7 +10,7 @@ from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 from typing_extensions import TypeAliasType
 
 from kedro_astro.project import CONTAINERS
@@ -73,11 +73,6 @@ def _each_once(grouping: Any) -> Any:
     return grouping
 
 
-def _kind_of_schedule(value: Any) -> str:
-    kinds = ("cron", "assets", "timetable") if isinstance(value, dict) else ()
-    return next((kind for kind in kinds if kind in value), "text")
-
-
 _Text = Annotated[str, Field(pattern=r"\S", max_length=2000)]
 _Path = Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)+$", max_length=2000)]
 _Minutes = Annotated[float, Field(ge=0, le=YEAR)]
@@ -120,9 +115,6 @@ Retention = Annotated[_Retention | None, Field(title=f"forever, or more than 0: 
 
 PLACE = "worker, venv, docker or kubernetes"
 Place = Annotated[Literal["worker", "venv", "docker", "kubernetes"] | None, Field(title=PLACE)]
-_Operator = "a mapping of names to values that JSON has, as {} takes them"
-Docker = Annotated[_Json | None, Field(title=_Operator.format("DockerOperator"))]
-Pod = Annotated[_Json | None, Field(title=_Operator.format("KubernetesPodOperator"))]
 
 _Group = Annotated[list[_Text], _List]
 # In a schema the pattern of the ids alone would let any other name pass.
@@ -162,13 +154,7 @@ class Timetable(Model):
 
 # kedro-airflow writes null as "None".
 _Expression = Annotated[_Text, AfterValidator(lambda said: None if said == "None" else said)]
-_Schedule = Annotated[
-    Annotated[_Expression, Tag("text")]
-    | Annotated[Cron, Tag("cron")]
-    | Annotated[OnAssets, Tag("assets")]
-    | Annotated[Timetable, Tag("timetable")],
-    Discriminator(_kind_of_schedule),
-]
+_Schedule = _Expression | Cron | OnAssets | Timetable
 SCHEDULE = (
     'a cron expression such as "0 6 * * 1", a preset such as @daily, or null; or a mapping: '
     "{cron: ..., timezone: ...}, {assets: [...]}, {timetable: package.module.name, arguments: ...}"
@@ -209,14 +195,11 @@ class Task(Model):
     priority_weight: Whole = _says("which task goes first when slots are short: the larger")
     executor_config: Values = _says("what the executor takes for a task")
     run_in: Place = _says(
-        "where the nodes run: in the worker's own process, in one of the project's interpreter, or "
-        "in a container. What nothing is said of runs beside Airflow, or where KEDRO_ASTRO_PYTHON "
-        "names an interpreter, in that"
+        "the place of the nodes; not said: venv with KEDRO_ASTRO_PYTHON, or worker"
     )
-    docker: Docker = _says("arguments of the operator of a task in docker, by their own names")
-    kubernetes: Pod = _says(
-        "arguments of the operator of a task in kubernetes, by their own names; objects as in "
-        "Kubernetes' YAML"
+    docker: Values = _says("arguments of Airflow's operator for a task in docker")
+    kubernetes: Values = _says(
+        "the same for kubernetes; objects are written as in Kubernetes' YAML"
     )
     on_execute_callback: Function = _says("the function to call before a task runs")
     on_success_callback: Function = _says("the function to call when a task succeeded")

@@ -9,7 +9,6 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from kedro_astro.errors import SettingsError, shown
-from kedro_astro.project import CONTAINERS
 from kedro_astro.settings.models import MERGED, SCOPED, Model, Task, section_name
 from kedro_astro.structure import Node
 
@@ -72,31 +71,25 @@ def for_task(settings: Said, nodes: Sequence[Node]) -> dict[str, Any]:
         SettingsError: if two that count alike, such as two nodes' names, say different things.
     """
     sections = [(*section, node) for node in nodes for section in sections_of(node)]
-    found: dict[tuple[str, ...], tuple[int, str, Any]] = {}
-    for rank, kind, name, node in sorted(sections, key=lambda section: section[0], reverse=True):
-        for keys, value in _single(settings.get(kind, {}).get(name, {})):
+    said: Said = arguments(settings, Task)
+    wrong: dict[str, str] = {}
+    last: dict[str, tuple[int, str, Any]] = {}
+    for rank, kind, name, node in sorted(sections, key=lambda section: section[0]):
+        for key, value in settings.get(kind, {}).get(name, {}).items():
             who = f"the node {node.name} ({kind}.{name})"
-            highest, first, other = found.setdefault(keys, (rank, who, value))
-            if rank == highest and value != other:
-                what = f"airflow.yml says of {'.'.join(keys)} {shown(other)} for {first} and"
+            highest, first, other = last.get(key, (-1, "", None))
+            if rank > highest:
+                wrong.pop(key, None)
+            elif value != other:
+                what = f"airflow.yml says of {key} {shown(other)} for {first} and {shown(value)}"
                 next_ = "Give them the same value, say it for single nodes (`nodes`), or group the"
-                where = f"{shown(value)} for {who}, which run in one task"
-                raise SettingsError(f"{what} {where}. {next_} nodes apart (`grouping`).")
-    said: dict[str, Any] = {}
-    pipelines = {keys: (0, "", value) for keys, value in _single(arguments(settings, Task))}
-    for keys, (_, _, value) in {**pipelines, **found}.items():
-        of = said.setdefault(keys[0], {}) if keys[1:] else said
-        of[keys[-1]] = value
+                where = f"for {who}, which run in one task"
+                wrong[key] = f"{what} {where}. {next_} nodes apart (`grouping`)."
+            last[key] = (rank, who, value)
+            said = over(said, {key: value})
+    for text in wrong.values():
+        raise SettingsError(text)
     return {key: value for key, value in said.items() if value is not None}
-
-
-def _single(said: Said) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield what is said of a task by its keys: each argument of a container's operator alone."""
-    for key, value in said.items():
-        if key in CONTAINERS:
-            yield from (((key, name), each) for name, each in (value or {}).items())
-        else:
-            yield (key,), value
 
 
 def sections_of(node: Node) -> Iterator[tuple[int, str, str]]:
