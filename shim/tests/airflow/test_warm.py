@@ -106,20 +106,6 @@ def test_when_nothing_is_imported(
     assert "good" not in modules
 
 
-def test_what_is_warm_takes_half_of_the_memory_that_is_left(
-    tmp_path: Path, packages: Install
-) -> None:
-    """At most; the others stay warm."""
-    env = packages(good="", large="x = b'x' * (64 << 20)", small="")
-    names = ("good", "large", "small")
-    before = "from kedro_astro.airflow import trial as t; t.memory_left = lambda: {} << 20\n"
-    (first, cold), modules, _ = warm(tmp_path, env, *names, before=before.format(100))
-    assert "large (takes more memory than " in cold and "2 modules" in first
-    assert {*names} & modules == {"good", "small"}
-    (line,), modules, _ = warm(tmp_path, env, *names, before=before.format(1000))
-    assert ("64 MB" in line or "65 MB" in line) and {*names} <= modules
-
-
 def test_tasks_that_are_spawned_inherit_nothing(tmp_path: Path, packages: Install) -> None:
     before = "import multiprocessing; multiprocessing.set_start_method('spawn')"
     (line,), modules, _ = warm(tmp_path, packages(a=""), "a", before=before)

@@ -36,7 +36,7 @@ GOOD = {
 }
 LOADER = Path(__file__).parents[3] / "template/dags/kedro_dags.py"
 UV = """#!/bin/sh
-cat in.txt >>"$SAID"
+cat >>"$SAID"
 echo "pins: $AIRFLOW_CONSTRAINTS_FILE" >>"$SAID"
 {}
 """
@@ -141,7 +141,7 @@ def test_all_that_is_wrong_is_said_at_once_and_nothing_is_written(
         "requirements.txt:5 holds a key",
         "the requirements name ./wheels/own.whl, a file that MWAA does not have",
         "conf/base/link.yml is a link",
-        "MWAA takes 1 GB. The largest are",
+        "and MWAA takes 1 GB. Put data into the bucket",
         "lxml<5 and lxml==6",
         "nothing is written",
     ):

@@ -91,9 +91,10 @@ def _operator(task: Blueprint, given: dict[str, Any], pipeline: str) -> KedroTas
     """Return a task's operator. The providers of others are imported where a task needs them."""
     place, config = task["work"].get("run_in"), given.get("executor_config") or {}
     if "pod_override" in config:
-        from kedro_astro.airflow.kubernetes import for_executor
+        from kedro_astro.airflow.kubernetes import as_object
 
-        given["executor_config"] = for_executor(config)
+        pod = as_object(config["pod_override"], "V1Pod")
+        given["executor_config"] = {**config, "pod_override": pod}
     if place not in CONTAINERS:
         return KedroOperator(**given)
     names = {"kedro/pipeline": pipeline, "kedro/nodes": ", ".join(task["work"]["nodes"])}

@@ -3,7 +3,7 @@
 import inspect
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache, cached_property
 from typing import Any
 
@@ -18,6 +18,9 @@ from kedro_astro.airflow.containers import COMMAND, InContainer
 
 IMAGES = ("image", "pod_template_file", "pod_template_dict", "full_pod_spec")
 """The arguments that may name the image."""
+
+KEY = r'"([^"]+)": '
+"""A key in JSON."""
 
 DEFAULTS = {
     "cmds": COMMAND,
@@ -120,13 +123,21 @@ def _parameters() -> dict[str, str]:
 
 def _argument(value: Any, annotation: str, name: str) -> Any:
     try:
-        return _object(value, annotation)
+        return as_object(value, annotation)
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"kubernetes.{name}: {error}") from error
 
 
-def _object(value: Any, annotation: str) -> Any:
-    """Return a value of `airflow.yml` as what the operator takes by this annotation."""
+def as_object(value: Any, annotation: str) -> Any:
+    """Return a value of `airflow.yml` as what the operator takes.
+
+    Args:
+        value: JSON; an object of Kubernetes as it stands in YAML.
+        annotation: of the operator's argument, or a class of Kubernetes' client.
+
+    Raises:
+        AttributeError, TypeError, ValueError: if it is no such object.
+    """
     if not (kind := re.search(r"\bV1\w+|\bSecret\b", annotation)):
         return value
     if isinstance(value, list):
@@ -145,32 +156,12 @@ def _made(text: str, kind: str) -> Any:
         return Secret(**value)  # type: ignore[no-untyped-call]
     client = ApiClient()
     made = client._ApiClient__deserialize(value, kind)
-    for path in _lost(value, client.sanitize_for_serialization(made) or {}):
-        raise ValueError(f"{path} is no key of a {kind}, whose keys are as in Kubernetes' YAML")
+    kept = json.dumps(client.sanitize_for_serialization(made))
+    if lost := {*re.findall(KEY, text)}.difference(re.findall(KEY, kept)):
+        what = f"Kubernetes' {kind} has no {' and no '.join(sorted(lost))}"
+        raise ValueError(f"{what}; its keys are written as in YAML, such as mountPath")
     if kind == "V1ResourceRequirements" and "{{" not in text:
         for name, limit in (made.limits or {}).items():
             if parse_quantity(limit) < parse_quantity((made.requests or {}).get(name, limit)):
                 raise ValueError(f"the limit of {name} is less than what is requested")
     return made
-
-
-def _lost(said: Any, kept: Any) -> Iterator[str]:
-    """Yield the keys of nested data that are not in what an object was made of."""
-    if isinstance(said, Mapping) and isinstance(kept, Mapping):
-        for key, value in said.items():
-            yield from _lost(value, kept[key]) if key in kept else [key]
-    elif isinstance(said, list) and isinstance(kept, list):
-        for one, other in zip(said, kept, strict=True):
-            yield from _lost(one, other)
-
-
-def for_executor(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a KubernetesExecutor's configuration of a task with its pod as an object.
-
-    Args:
-        config: `executor_config`, whose `pod_override` is a pod as it stands in YAML.
-
-    Raises:
-        ValueError: as `operator`.
-    """
-    return {**config, "pod_override": _object(config["pod_override"], "V1Pod")}

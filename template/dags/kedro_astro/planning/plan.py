@@ -101,9 +101,7 @@ def _plan(pipeline: Pipeline, structure: Structure, name: str, settings: Said) -
     arguments = {task.task_id: for_task(settings, task.nodes) for task in planned}
     pods = [id_ for id_, said in arguments.items() if said.get("run_in") == "kubernetes"]
     if pods and settings.get("credentials"):
-        what = (
-            f"Pipeline {pipeline.name}: the task {pods[0]} runs in kubernetes, and credentials from"
-        )
+        what = f"Pipeline {pipeline.name}: task {pods[0]} runs in kubernetes, and credentials from"
         why = "Airflow's connections would stand in its pod for all to read. Take a Secret of the"
         next_ = "cluster (`env_from` below `kubernetes`), and ${oc.env:NAME} in credentials.yml."
         raise SettingsError(f"{what} {why} {next_}")

@@ -2,6 +2,8 @@
 
 import re
 import traceback
+from importlib.machinery import PathFinder
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 from kedro_astro.errors import KedroAstroError
@@ -34,8 +36,13 @@ def _where_libraries_go(what: str, project: Path) -> str:
     missing = re.search(r"(?:No module named|cannot import name '\w+' from) '((\w+)[.\w]*)", what)
     if not missing or any(project.glob(f"*/{missing[2]}")):
         return ""
+    named = {*packages_distributions().get(missing[2], ())}
+    at = getattr(PathFinder.find_spec(missing[2]), "origin", None)
+    if at and len(named) == 1:  # To others, namespaces, more can be added.
+        (name,) = named
+        return f". {name} {version(name)} is installed, and does not have it: another version may."
     file = OWN_REQUIREMENTS if (project / OWN_REQUIREMENTS).exists() else "requirements.txt"
-    return f". If that is a library: is it in {file}, and installed in a version that has it?"
+    return f". If that is a library: is it in {file}, and installed?" if not at or named else ""
 
 
 def describe_skipped(warning: str, project: Path) -> str:

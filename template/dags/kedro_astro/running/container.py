@@ -59,7 +59,7 @@ def main(level: str) -> None:
         # The first process of a container is ended by no signal that it does not ask for.
         saved = venv(
             session,
-            speaker.hide,
+            speaker.secrets.add,
             python,
             lambda end: signal.signal(signal.SIGTERM, lambda *_: end()),
         )

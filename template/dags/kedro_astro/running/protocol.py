@@ -35,11 +35,14 @@ class Speaker(QueueHandler):
 
     Args:
         level: the least of what is logged.
+
+    Attributes:
+        secrets: what is shown as ***, if it is longer than a port: as in Airflow.
     """
 
     def __init__(self, level: int) -> None:
         super().__init__(SimpleQueue())  # There is none, see `enqueue`.
-        self._secrets: set[str] = set()
+        self.secrets: set[str] = set()
         self._fd = os.dup(1)
         logging.basicConfig(level=level, handlers=[self], force=True)
         logging.captureWarnings(True)
@@ -52,17 +55,12 @@ class Speaker(QueueHandler):
         in its text, and where they do not go together that does not fail the node."""
         self.say(**{name: getattr(record, name) for name in LOGGED})
 
-    def hide(self, secret: str) -> None:
-        """Show a secret as *** from now on. What is as short as a port is none, as in Airflow."""
-        if len(secret) >= 5:
-            self._secrets.add(secret)
-
     def say(self, **record: object) -> None:
         """Say a record in one piece: threads and forked processes write there, too."""
         text = json.dumps(record, default=str)
         # One secret may be a part of another.
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(json.dumps(secret)[1:-1], "***")
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            text = text.replace(json.dumps(secret)[1:-1], "***") if len(secret) > 4 else text
         write(self._fd, f"{SEPARATOR}{text}\n".encode())
 
 

@@ -56,11 +56,6 @@ def read(raw: object) -> tuple[File, list[str]]:
                 what = "schedule and schedule_interval are one setting. Keep one of them."
                 wrong.append(f"{label(name)}: {what}")
             own["schedule"] = own.pop("schedule_interval")
-        values = over(file.get("default", {}), own)
-        start, end = values.get("start_date"), values.get("end_date")
-        if start and end and end < start and own.keys() & {"start_date", "end_date"}:
-            what = f"end_date and start_date: {end} is before {start}. Correct one of them."
-            wrong.append(f"{label(name)}: {what}")
     return file, wrong
 
 
