@@ -59,7 +59,7 @@ def test_what_is_warm_and_what_is_cold_is_a_line_each(tmp_path: Path, packages: 
     )
     (first, second), modules, _ = warm(tmp_path, env, "bad", "gone", "good", "worse")
     assert first.startswith("INFO kedro_astro.warm Tasks start warm: 1 modules imported in ")
-    assert " MB, after a trial of " in first
+    assert " s, after a trial of " in first
     assert second == (
         "WARNING kedro_astro.warm Left cold, so each task imports it: "
         "bad, worse (raises RuntimeError: no GPU); gone (is not installed here)."
@@ -90,7 +90,7 @@ def test_what_is_in_the_environment_stays(tmp_path: Path, packages: Install) -> 
     ("environment", "setting", "says"),
     [
         ({"KEDRO_ASTRO_WARM_START": "off"}, {}, "KEDRO_ASTRO_WARM_START is off"),
-        ({"KEDRO_ASTRO_WARM_START": " False "}, {}, "KEDRO_ASTRO_WARM_START is off"),
+        ({"KEDRO_ASTRO_WARM_START": " Off "}, {}, "KEDRO_ASTRO_WARM_START is off"),
         ({}, {"executor": "KubernetesExecutor"}, "with the KubernetesExecutor this process forks"),
         ({}, {"interpreter": "new"}, "execute_tasks_new_python_interpreter is on"),
         ({"KEDRO_ASTRO_PYTHON": "/bin/sh"}, {}, "an interpreter of their own"),
@@ -104,6 +104,13 @@ def test_when_nothing_is_imported(
     (line,), modules, _ = warm(tmp_path, env, "good", **setting)
     assert "Tasks start cold: " in line and says in line
     assert "good" not in modules
+
+
+def test_a_misspelt_switch_counts_as_on(tmp_path: Path, packages: Install) -> None:
+    env = {**packages(good=""), "KEDRO_ASTRO_WARM_START": "no"}
+    (wrong, line), modules, _ = warm(tmp_path, env, "good")
+    assert "KEDRO_ASTRO_WARM_START is 'no', which counts as on. Write on or off." in wrong
+    assert "Tasks start warm" in line and "good" in modules
 
 
 def test_tasks_that_are_spawned_inherit_nothing(tmp_path: Path, packages: Install) -> None:

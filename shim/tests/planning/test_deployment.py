@@ -263,3 +263,32 @@ class TestCredentials:
 )
 def test_what_dockerignore_leaves_out(path: str, lines: str, there: bool) -> None:
     assert in_image(path, lines) is there
+
+
+CONTAINERS = {
+    "worker": ("run_in: worker", []),
+    "pods": ("run_in: kubernetes, kubernetes: {image: x}", ["raw", "total"]),
+    "containers": ("run_in: docker, docker: {image: x}", ["raw", "total"]),
+    "one": ("nodes: {second: {run_in: docker, docker: {image: x}}}", ["doubled", "total"]),
+    "a volume": (
+        "run_in: docker, docker: {image: x, mounts: [{source: /a, target: /b, type: bind}]}",
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CONTAINERS)
+def test_what_containers_could_not_share(
+    make_project: MakeProject, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Without a target, too: their disks end with them."""
+    said, names = CONTAINERS[what]
+    catalog = CATALOG + (
+        "doubled: {type: json.JSONDataset, filepath: data/doubled.json}\n" if what == "one" else ""
+    )
+    yml = {"conf/base/airflow.yml": f"default: {{{said}}}", "conf/base/catalog.yml": catalog}
+    project = make_project({**OF_ASTRO, **yml})
+    monkeypatch.setattr(cli, "_project", lambda: project)
+    done = CliRunner().invoke(cli.astro, ["check", "--json"])
+    found = [each["what"] for each in json.loads(done.output) if "do not share" in each["what"]]
+    assert [text.partition(" is at ")[0] for text in found] == names

@@ -15,6 +15,7 @@ from airflow_ymls import ACCEPTED, SECTION, TRAIN, arguments, settings, wrong
 from kedro.config import OmegaConfigLoader
 from kedro_astro.airflow.dags import Callback
 from kedro_astro.errors import SettingsError
+from kedro_astro.project import CONTAINERS
 from kedro_astro.reading.parameters import plain
 from kedro_astro.settings.models import Callback as Path_
 from kedro_astro.settings.models import (
@@ -195,10 +196,12 @@ def test_grouping(grouping: object, expected: object) -> None:
 
 
 def test_every_key_is_an_argument_of_airflows() -> None:
-    """The attributes of a DAG and an operator's arguments, so that an Airflow without one shows."""
+    """The attributes of a DAG and an operator's arguments, so that an Airflow without one shows.
+    Some are for whoever chooses the operator."""
+    ours = {"schedule_interval", "run_in", *CONTAINERS}
     for model, taken in ((Dag, DAG.__init__), (Task, BaseOperator.__init__)):
         there = inspect.signature(taken).parameters
-        assert model.model_fields.keys() - there.keys() <= {"schedule_interval"}
+        assert model.model_fields.keys() - there.keys() <= ours
 
 
 def built(raw: dict[str, Any]) -> Any:
@@ -207,6 +210,7 @@ def built(raw: dict[str, Any]) -> Any:
     given = {
         key: Callback(value, "src") if isinstance(value, Path_) else value
         for key, value in for_task(said, [TRAIN]).items()
+        if key not in ("run_in", *CONTAINERS)
     }
     dag_arguments = arguments_of(said, Dag)
     with DAG(said.get("dag_id", "x"), params=said.get("params", {}), **dag_arguments) as dag:

@@ -125,17 +125,6 @@ WRONG: list[tuple[Any, list[str]]] = [
         {"default": {"schedule": "@daily", "schedule_interval": "@daily"}},
         ["default: schedule and schedule_interval are one setting"],
     ),
-    (
-        {"default": {"start_date": "2024-01-02"}, "data_science": {"end_date": "2024-01-01"}},
-        ["data_science: end_date and start_date", "2024-01-01", "before 2024-01-02"],
-    ),
-    (
-        {
-            "default": {"start_date": "2024-01-02", "end_date": "2024-01-01"},
-            "data_science": {"retries": 1},
-        },
-        ["default: end_date and start_date"],
-    ),
 ]
 
 

@@ -151,7 +151,8 @@ def as_object(value: Any, annotation: str) -> Any:
 @cache
 def _made(text: str, kind: str) -> Any:
     """Return an object of Kubernetes that JSON describes, one for all tasks that say the same."""
-    value = json.loads(text)
+    if not isinstance(value := json.loads(text), Mapping):
+        raise TypeError(f"{text} is no {kind}")
     if kind == "Secret":
         return Secret(**value)  # type: ignore[no-untyped-call]
     client = ApiClient()

@@ -70,12 +70,7 @@ def _never_warm(component: str, executor: str, new_interpreter: bool) -> str:
 
 
 def _warm(project: Path) -> None:
-    known = kept_at(cache_folder(project) / MANIFEST).fingerprint
-    if not known:
-        log.info(
-            "The project is read for the first time. That is waited for, %.0f s at most.", FIRST
-        )
-    libraries = read(project, lambda: EDITED if known else FIRST).structure().libraries
+    libraries = read(project, lambda: _patience(project)).structure().libraries
     if not libraries:
         log.warning("Tasks start cold: the project could not be read yet.")
         return
@@ -86,12 +81,18 @@ def _warm(project: Path) -> None:
     cold = defaultdict(list)
     for name in libraries:
         cold[found.get(name, f"was not reached in {ALL:.0f} s") or load(name)].append(name)
-    seconds = time.monotonic() - tried
+    said = f"{len(cold.pop('', ()))} modules imported in {time.monotonic() - tried:.1f} s"
     # Kedro's settings look at the stack, for which `inspect` finds out the file of every module: a
     # tenth of a second in each task, were it not known by then.
     inspect.stack()
-    said = f"{len(cold.pop('', ()))} modules imported in {seconds:.1f} s"
     log.info("Tasks start warm: %s, after a trial of %.1f s.", said, tried - started)
     if cold:
         why = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in cold.items())
         log.warning("Left cold, so each task imports it: %s.", why)
+
+
+def _patience(project: Path) -> float:
+    if kept_at(cache_folder(project) / MANIFEST).fingerprint:
+        return EDITED
+    log.info("The project is read for the first time. That is waited for, %.0f s at most.", FIRST)
+    return FIRST
