@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,15 @@ def test_what_kubernetes_would_refuse(made, said: str, words: str) -> None:
 def test_what_docker_would_refuse(made, said: str, words: str) -> None:
     (problem,) = read(made(f"sales: {{run_in: docker, {said}}}")).problems
     assert "Airflow refuses the DAG of the pipeline sales" in problem and words in problem
+
+
+def test_a_provider_that_is_missing(made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "kedro_astro.airflow.docker", raising=False)
+    monkeypatch.setitem(sys.modules, "airflow.providers.docker", None)
+    for name in [name for name in sys.modules if name.startswith("airflow.providers.docker.")]:
+        monkeypatch.delitem(sys.modules, name)
+    (problem,) = read(made("sales: {run_in: docker, docker: {image: x}}")).problems
+    assert "Add apache-airflow-providers-docker or" in problem
 
 
 def test_an_unknown_place(made) -> None:

@@ -22,12 +22,8 @@ IMAGES = ("image", "pod_template_file", "pod_template_dict", "full_pod_spec")
 KEY = r'"([^"]+)": '
 """A key in JSON."""
 
-DEFAULTS = {
-    "cmds": COMMAND,
-    # A node may have to be started first, and an image of a gigabyte to be pulled.
-    "startup_timeout_seconds": 600,
-    "log_pod_spec_on_failure": False,
-}
+# A node may have to be started first, and an image of a gigabyte to be pulled.
+DEFAULTS = {"cmds": COMMAND, "startup_timeout_seconds": 600, "log_pod_spec_on_failure": False}
 
 
 class KedroPodOperator(InContainer, KubernetesPodOperator):

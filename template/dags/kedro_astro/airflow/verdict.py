@@ -87,6 +87,8 @@ def _asked(blueprint: Blueprint, project: Path) -> tuple[Blueprint | None, str]:
         return blueprint, ""
     except BaseException as error:
         said = re.sub(" at 0x[0-9a-f]+", "", " ".join(str(error).split()))
+        if isinstance(error, ImportError) and "airflow.providers" in said:
+            said += ". Add apache-airflow-providers-docker or -cncf-kubernetes to the requirements"
         known = isinstance(error, ValueError) or "Airflow" in type(error).__name__
         return None, said if known and said else f"{type(error).__name__}: {said}".rstrip(": ")
 

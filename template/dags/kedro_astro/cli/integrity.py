@@ -9,7 +9,7 @@ from pathlib import Path
 from kedro_astro.__main__ import content, damage
 
 MANAGED = """
-.astro/*.yaml .astro/*.txt .astro/*.py .copier-answers.yml .dockerignore Dockerfile *compose*.yml
+.astro/*.yaml .astro/*.txt .astro/*.py .copier-answers.yml .dockerignore Dockerfile* *compose*.yml
 dags/.airflowignore dags/*.json dags/kedro_*.py dags/kedro_astro/**/*.py packages.txt
 plugins/kedro_astro*.py requirements*.txt tests/dags/test_dags.py tests/test_template.py
 """.split()
