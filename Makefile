@@ -1,7 +1,7 @@
 # `make demo`: see it work. `make test`: run all tests. Both install what they need into .venv*.
 PYTHON ?= python3
 BIN := .venv/bin
-ALONE := pairs or mwaa or stores or workers or bundles or e2e or docker or browser
+ALONE := pairs or mwaa or stores or workers or bundles or starts or e2e or docker or browser
 GIT_PROVIDER := apache-airflow-providers-git==1.0.1
 OLDEST := .venv-oldest
 BENCH := .venv-bench
@@ -9,7 +9,7 @@ UV = $(or $(shell command -v uv),.uv/bin/uv)
 LOCK = $(UV) pip compile --quiet --universal --upgrade --no-annotate --no-header --python-version 3.10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-airflow test-images test-pairs test-mwaa test-stores test-workers test-bundles test-oldest bench lint size lock docs setup clean
+.PHONY: help demo test test-fast test-airflow test-images test-pairs test-starts test-mwaa test-stores test-workers test-bundles test-oldest bench lint size lock docs setup clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -25,13 +25,16 @@ test-fast: lint  ## the tests that need no Airflow running, no Docker, no browse
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not (slow or $(ALONE))"
 
 test-airflow: setup  ## the tests that start an Airflow of their own; much of their time is waiting
-	$(BIN)/python -m pytest -m "e2e"
+	$(BIN)/python -m pytest -m "e2e and not starts"
 
 test-images: setup  ## the tests that need Docker or a browser; they can run beside those
-	$(BIN)/python -m pytest -m "docker or browser"
+	$(BIN)/python -m pytest -m "(docker or browser) and not starts"
 
 test-pairs: setup  ## projects of every pair of answers, linted, type-checked and run; not part of `test`
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "pairs"
+
+test-starts: setup  ## the demo, the Astro CLI's standalone mode, what a killed `up` left; not part of `test`
+	$(BIN)/python -m pytest -m "starts"
 
 test-mwaa: setup  ## the example on what has the folders, pins and rules of Amazon MWAA; not part of `test`
 	$(BIN)/python -m pytest -s -m "mwaa"

@@ -10,8 +10,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from client import Client
 from engine import build, in_image, missing, provide_python
+from kedro_astro.airflow.standalone import running
 from s3 import Store, serving
 from scaffold import ROOT, RUN_TASKS, python, run, scaffold, succeed
 
@@ -130,10 +133,68 @@ def test_the_example_in_docker(
     )
 
 
+@pytest.mark.parametrize(
+    ("docker", "says_why"),
+    [
+        ({"image": "kedro-astro/no-such"}, "of the image kedro-astro/no-such, has failed"),
+        pytest.param(
+            *({"docker_url": "unix:///nowhere"}, "Failed to establish connection"),
+            marks=pytest.mark.starts,
+        ),
+        pytest.param(
+            *({"network_mode": "no-such"}, "network no-such not found"), marks=pytest.mark.starts
+        ),
+        pytest.param(*({"command": ["sh", "-c", "exit 137"]}, "137"), marks=pytest.mark.starts),
+        ({"environment": {}}, "penguins_raw, at s3://bucket/data/01_raw/penguins_raw.csv, could"),
+    ],
+)
+def test_a_container_that_fails_says_why(
+    project: Path, image: str, tmp_path: Path, docker: dict[str, object], says_why: str
+) -> None:
+    """In the last line, and nothing is left of it."""
+    says(project, run_in="docker", docker={"image": image, **docker})
+    done = ran(project, tmp_path)
+    last = [line for line in done.stdout.splitlines() if line.startswith("kedro_astro.errors.")][-1]
+    assert says_why in last and done.returncode == 1
+    assert (
+        succeed(["docker", "ps", "--all", "--quiet", "--filter", f"ancestor={image}"], ROOT) == ""
+    )
+
+
+@pytest.mark.starts
+def test_an_airflow_ends_the_container_of_a_task_that_is_marked_as_failed(
+    project: Path, image: str, store: Store
+) -> None:
+    environment = {**store.env, "KEDRO_DATA_ROOT": DATA}
+    docker = {"image": image, "network_mode": "host", "environment": environment}
+    docker["command"] = ["sleep", "600"]
+    says(project, run_in="docker", docker=docker)
+    shown = ["docker", "ps", "--quiet", "--filter", "label=kedro/pipeline"]
+    with running(project, project / ".kedro-astro/airflow") as started:
+        airflow = Client.of(started)
+        run_id = airflow.trigger("penguins")
+        airflow.wait_for("a container", lambda: bool(succeed(shown, ROOT)))
+        httpx.patch(
+            f"{airflow.url}/api/v2/dags/penguins/dagRuns/{run_id}/taskInstances/select_measurements",
+            json={"new_state": "failed"},
+        ).raise_for_status()
+        airflow.wait_for("its end", lambda: not succeed(shown, ROOT))
+        assert airflow.wait_for_run("penguins", run_id) == "failed"
+
+
 def test_the_example_in_pods(
-    project: Path, image: str, store: Store, after_kedro_run: Path, tmp_path: Path
+    project: Path,
+    image: str,
+    store: Store,
+    after_kedro_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert shutil.which("podman"), "Install podman."
+    # Podman's own limits are above what a container may have here.
+    limits = '[containers]\ndefault_ulimits=["nofile=20000:20000","nproc=15000:15000"]\n'
+    (tmp_path / "containers.conf").write_text(limits)
+    monkeypatch.setenv("CONTAINERS_CONF", str(tmp_path / "containers.conf"))
     archive = tmp_path / "image.tar"
     succeed(["docker", "save", "--output", str(archive), image], ROOT)
     succeed(["podman", "load", "--quiet", "--input", str(archive)], ROOT)

@@ -105,6 +105,7 @@ class TestUp:
         assert f"It is already running at http://{here} (process {process.pid})" in second.stdout
         assert processes_of(project) == []
 
+    @pytest.mark.starts
     def test_what_a_killed_one_left_is_ended_and_what_ends_is_said(self, empty: Path) -> None:
         """In a project without a DAG that it could wait for, on the same port."""
         port = free_port()
@@ -178,6 +179,7 @@ def status(port: int, path: str, method: str = "GET", **headers: str) -> int:
     return connection.getresponse().status
 
 
+@pytest.mark.starts
 def test_the_standalone_mode_of_the_astro_cli(tmp_path: Path) -> None:
     """Another `AIRFLOW_HOME`, the project as PYTHONPATH and working folder, no plugins."""
     project, port = scaffold(tmp_path / "penguins", project_name="Penguins"), free_port()
@@ -208,6 +210,7 @@ def test_the_standalone_mode_of_the_astro_cli(tmp_path: Path) -> None:
     assert not made & {"airflow.cfg", "airflow.db", "logs"}
 
 
+@pytest.mark.starts
 def test_make_demo() -> None:
     """The README's first command, but for what it installs."""
     output = succeed(python("tools/demo.py"), ROOT)

@@ -83,16 +83,23 @@ def up(port: int) -> None:
 
 
 @astro.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of YAML.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def list_(as_json: bool) -> None:
     """Show each pipeline's DAG, its tasks and their nodes."""
-    import yaml  # Airflow brings it
-
     from kedro_astro.cli.show import as_data
 
     manifest = read(_project())
     dags = as_data(manifest.structure())
-    click.echo(json.dumps(dags, indent=2) if as_json else yaml.safe_dump(dags, sort_keys=False))
+    if as_json:
+        click.echo(json.dumps(dags, indent=2))
+    for dag in () if as_json else dags:
+        click.echo(
+            f"{dag.get('dag_id', 'no DAG')} ({dag['pipeline']}) {dag.get('error', '')}".strip()
+        )
+        for task in dag["tasks"]:
+            after = f" after {', '.join(task['upstream'])}" if task["upstream"] else ""
+            after += " (merged)" * task["merged"]
+            click.echo(f"  {task['task_id']}: {', '.join(task['nodes'])}{after}")
     if manifest.problems:
         raise BrokenProjectError(manifest.problems, kept=len(manifest.dag_ids))
 
@@ -151,8 +158,8 @@ def package(target: str, constraints: str | None) -> None:
         raise click.ClickException("nothing is written. Mend what is said above.")
     folder = Path("dist", target)
     bundle.write(_project() / folder, read(_project()))
-    click.echo(f"{folder} is written. Bring it to your environment:")
-    click.echo(f"bash {folder}/deploy.sh <bucket> <environment>")
+    how = f"bash {folder}/deploy.sh <bucket> <environment>"
+    click.echo(f"{folder} is written. Bring it to your environment:\n{how}")
 
 
 def _look(project: Path, target: str | None) -> tuple["Structure", list["Finding"], dict[str, str]]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from kedro_astro.errors import KedroAstroError
+from kedro_astro.planning.grouping import Task
 from kedro_astro.planning.plan import plan_all
 from kedro_astro.structure import Structure
 
@@ -12,12 +13,10 @@ def as_data(structure: Structure) -> list[dict[str, Any]]:
     return [
         {"pipeline": name, "error": str(plan), "tasks": []}
         if isinstance(plan, KedroAstroError)
-        else {
-            "pipeline": name,
-            "dag_id": plan.dag_id,
-            "tasks": [
-                {**vars(task), "nodes": [node.name for node in task.nodes]} for task in plan.tasks
-            ],
-        }
+        else {"pipeline": name, "dag_id": plan.dag_id, "tasks": [*map(_task, plan.tasks)]}
         for name, plan in plan_all(structure).items()
     ]
+
+
+def _task(task: Task) -> dict[str, Any]:
+    return {**vars(task), "nodes": [node.name for node in task.nodes]}
