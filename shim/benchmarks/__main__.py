@@ -48,6 +48,7 @@ def main() -> None:
 
     start = partial(ImportedAirflow, WORK / "forks.log", rivals.airflow_modules(project))
     take(cases.parsing(start, WORK))
+    take(cases.containers(start, WORK))
     take(cases.against_kedro_airflow(start, project))
     take(cases.discovery(project, WORK))
     take(cases.scale(WORK))

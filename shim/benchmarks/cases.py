@@ -108,6 +108,17 @@ def parsing(start: Start, folder: Path) -> Iterator[Row]:
         yield Row(name, BY_HAND, found["ours"], found["theirs"], "ms CPU", 10, "ms")
 
 
+def containers(start: Start, folder: Path) -> Iterator[Row]:
+    """Yield what it costs Airflow to import a DAG file whose tasks each have a pod."""
+    project, hand = rivals.pods(folder / "pods", 1000)
+    with start() as airflow:
+        sides: Sides = {
+            "ours": partial(_parse, airflow, project),
+            "theirs": partial(_parse, airflow, hand),
+        }
+        yield _ms("parse, 1,000 Kubernetes tasks", BY_HAND, best(sides, 5), 1.3)
+
+
 def _memory(airflow: ImportedAirflow, project: Path, hand: Path) -> Row:
     """Return the memory of the process that parses most: what a machine must have for it.
 

@@ -129,6 +129,37 @@ def many(folder: Path, pipelines: int, nodes: int) -> Path:
     return compiled(project)
 
 
+PODS = """
+default:
+  retention: forever
+  run_in: kubernetes
+  kubernetes:
+    image: shop:1
+    namespace: data
+    container_resources: {limits: {memory: 1Gi}}
+    tolerations: [{key: gpu, operator: Exists}]
+"""
+A_POD = (
+    "KubernetesPodOperator(task_id={task!r}, image='shop:1', namespace='data',"
+    " cmds=['run', {task!r}],"
+    " container_resources=k8s.V1ResourceRequirements(limits={{'memory': '1Gi'}}),"
+    " tolerations=[k8s.V1Toleration(key='gpu', operator='Exists')])"
+)
+OF_PODS = """
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from kubernetes.client import models as k8s
+"""
+
+
+def pods(folder: Path, nodes: int) -> tuple[Path, Path]:
+    """Return a project of one pipeline whose nodes each have a pod, and a file that an engineer
+    would write for the same."""
+    project = many(folder, 1, nodes)
+    (project / "conf/airflow/airflow.yml").write_text(PODS, encoding="utf-8")
+    hand = by_hand(edges(project), A_POD).replace("\nclass Nothing", f"{OF_PODS}\nclass Nothing")
+    return project, write(project / "dags/by_hand.py", hand)
+
+
 def _nodes(pipeline: str, number: int) -> str:
     """Return the nodes of a pipeline: a chain, with an edge more from each node's half."""
     names = [f"{pipeline}.n{node:02}" for node in range(number - 1)] + [f"{pipeline}.result"]
@@ -153,12 +184,13 @@ def edges(project: Path) -> Edges:
     return dict(json.loads(done.stdout))
 
 
-def by_hand(dags: Edges) -> str:
+def by_hand(dags: Edges, operator: str = "Nothing(task_id={task!r})") -> str:
     """Return a DAG file with these tasks and edges, as an engineer would write it."""
     parts = []
     for number, (dag_id, tasks) in enumerate(dags.items()):
         names = {task: f"task_{place}" for place, task in enumerate(tasks)}
-        lines = [f"    {name} = Nothing(task_id={task!r})" for task, name in names.items()]
+        made = {name: operator.format(task=task) for task, name in names.items()}
+        lines = [f"    {name} = {call}" for name, call in made.items()]
         for task, upstream in tasks.items():
             before = ", ".join(names[other] for other in upstream)
             if upstream:
