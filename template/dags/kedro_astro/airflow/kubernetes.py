@@ -1,6 +1,5 @@
 """Airflow's Kubernetes operator with a Kedro session in its pod."""
 
-import inspect
 import json
 import re
 from collections.abc import Mapping
@@ -26,6 +25,8 @@ DEFAULTS = {
     "cmds": COMMAND,
     # A node may have to be started first, and an image of a gigabyte to be pulled.
     "startup_timeout_seconds": 600,
+    # Every five seconds is usual, and many a node takes less.
+    "startup_check_interval_seconds": 1,
     "log_pod_spec_on_failure": False,
 }
 
@@ -39,7 +40,9 @@ class KedroPodOperator(InContainer, KubernetesPodOperator):
 
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Any:
         """Go on when the pod of a deferrable task has ended."""
-        return self._pushed(context, super().trigger_reentry, event)
+        # Where there is a traceback as well, that would be all that is said.
+        said = {name: value for name, value in event.items() if name != "stack_trace"}
+        return self._pushed(context, super().trigger_reentry, said)
 
     def _pushed(self, context: Context, *do: Any) -> Any:
         # Were this asked of Airflow, the pod would get a container that does it.
@@ -67,12 +70,12 @@ class KedroPodOperator(InContainer, KubernetesPodOperator):
 
     def failed(self, error: object) -> str:
         """Return what to say of a pod that did not say itself how it ended."""
-        for status in (
-            getattr(getattr(self.remote_pod, "status", None), "container_statuses", None) or ()
-        ):
+        pod = self.remote_pod or self.pod
+        for status in getattr(getattr(pod, "status", None), "container_statuses", None) or ():
             if status.name == self.base_container_name and (end := status.state.terminated):
                 error = f"{end.reason} (exit code {end.exit_code}) {end.message or ''}"
-        return super().failed(error)
+        # What went wrong is behind what is raised while the pod is removed, or tried again.
+        return super().failed(getattr(error, "__context__", None) or error)
 
 
 class _Pods(PodManager):
@@ -84,7 +87,7 @@ class _Pods(PodManager):
         if container_name != self._operator.base_container_name:
             super()._log_message(message, container_name, *rest)
             return
-        for line in message.split("\n"):
+        for line in message.rstrip("\n").split("\n"):
             self._operator.listener.take(line)
 
 
@@ -101,7 +104,7 @@ def operator(
     Raises:
         ValueError: if there is what Kubernetes refuses, or passes over.
     """
-    parameters = _parameters()
+    parameters = KubernetesPodOperator.__init__.__annotations__
     if not any(name in said for name in IMAGES):
         raise ValueError(f"kubernetes has none of {', '.join(IMAGES)}: say which image to run")
     made = {name: _argument(value, parameters.get(name, ""), name) for name, value in said.items()}
@@ -112,13 +115,6 @@ def operator(
         }
     made["annotations"] = {**names, **(said.get("annotations") or {})}
     return KedroPodOperator(**{**DEFAULTS, **made}, **given)
-
-
-@cache
-def _parameters() -> dict[str, str]:
-    """Return the annotations of the operator's arguments."""
-    parameters = inspect.signature(KubernetesPodOperator.__init__).parameters.values()
-    return {each.name: str(each.annotation) for each in parameters}
 
 
 def _argument(value: Any, annotation: str, name: str) -> Any:
