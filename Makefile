@@ -1,7 +1,7 @@
 # `make demo`: see it work. `make test`: run all tests. Both install what they need into .venv*.
 PYTHON ?= python3
 BIN := .venv/bin
-ALONE := pairs or mwaa or stores or workers or bundles or starts or e2e or docker or browser
+ALONE := pairs or mwaa or stores or workers or bundles or starts or kubernetes or e2e or docker or browser
 GIT_PROVIDER := apache-airflow-providers-git==1.0.1
 OLDEST := .venv-oldest
 BENCH := .venv-bench
@@ -9,7 +9,7 @@ UV = $(or $(shell command -v uv),.uv/bin/uv)
 LOCK = $(UV) pip compile --quiet --universal --upgrade --no-annotate --no-header --python-version 3.10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-airflow test-images test-pairs test-starts test-mwaa test-stores test-workers test-bundles test-oldest bench lint size lock docs setup clean
+.PHONY: help demo test test-fast test-airflow test-images test-pairs test-starts test-mwaa test-stores test-workers test-bundles test-kubernetes test-oldest bench lint size lock docs setup clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -48,6 +48,9 @@ test-bundles: setup  ## a run that keeps its commit while `main` moves on: Airfl
 
 test-workers: setup  ## Celery workers without a shared disk, and what is killed meanwhile; not part of `test`
 	$(BIN)/python -m pytest -m "workers"
+
+test-kubernetes: setup  ## the example in pods of a real Kubernetes (KUBECONFIG, or Debian's); not part of `test`
+	$(BIN)/python -m pytest -m "kubernetes"
 
 # The other rooms are pure functions and models: the workflow runs all of them on all versions.
 test-oldest: setup  ## the tests of what meets Airflow and Kedro, on the oldest of both that the shim runs on

@@ -13,14 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 from client import Client
-from engine import build, in_image, missing, provide_python
+from engine import in_image, missing
 from kedro_astro.airflow.standalone import running
 from s3 import Store, serving
-from scaffold import ROOT, RUN_TASKS, python, run, scaffold, succeed
-
-IMAGE = "kedro-astro/tasks"
-DATA = "s3://bucket/data"
-RESULTS = ("metrics.json", "species_summary.json", "penguin_plot.png")
+from scaffold import ROOT, RUN_TASKS, python, run, succeed
+from tasks import DATA, example, image_of, same_as, says
 
 pytestmark = [
     pytest.mark.docker,
@@ -68,38 +65,17 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Path:
-    """The example, with its raw data in a bucket."""
-    folder = tmp_path_factory.mktemp("containers") / "penguins"
-    project = scaffold(folder, project_name="Penguins", data_root=DATA)
-    shutil.copytree(project / "data/01_raw", store.folder / "bucket/data/01_raw")
-    return project
+    return example(tmp_path_factory.mktemp("containers"), store)
 
 
 @pytest.fixture(scope="module")
 def image(project: Path) -> Iterator[str]:
-    provide_python(project)
-    done = build(project, IMAGE, "Dockerfile.tasks")
-    assert done.returncode == 0, done.stdout
-    yield IMAGE
-    run(["docker", "image", "rm", "--force", IMAGE], ROOT)
-
-
-def says(project: Path, **said: object) -> None:
-    (project / "conf/airflow/airflow.yml").write_text(json.dumps({"default": said}))
+    with image_of(project, "kedro-astro/tasks") as image:
+        yield image
 
 
 def ran(project: Path, home: Path, code: str = RUN_TASKS) -> subprocess.CompletedProcess[str]:
     return run(python("-W", "ignore", "-c", code, "penguins"), project, {"AIRFLOW_HOME": str(home)})
-
-
-def same_as(after_kedro_run: Path, store: Store) -> bool:
-    """Whether the store has the results that `kedro run` leaves, which are then removed from it."""
-    there, here = (
-        f / "08_reporting" for f in (store.folder / "bucket/data", after_kedro_run / "data")
-    )
-    same = [(there / name).read_bytes() == (here / name).read_bytes() for name in RESULTS]
-    shutil.rmtree(there)
-    return all(same)
 
 
 def test_the_image_has_kedro_and_the_project_and_no_airflow(image: str) -> None:

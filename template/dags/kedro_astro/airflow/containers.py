@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from airflow.providers.common.compat.sdk import (
@@ -57,7 +58,9 @@ class InContainer(KedroTask):
             raise SessionError(self.listener.ended or self.failed(error)) from None
         if self.listener.ended != "":
             raise SessionError(self.listener.ended or self.failed("it did not say how it ended"))
-        return self.done(session, self.listener.saved)
+        # A second try may go on with the pod of the first, which saves under that try's version.
+        ran = replace(session, run_id=self.listener.run_id or session.run_id)
+        return self.done(ran, self.listener.saved)
 
     def add(self, variables: Mapping[str, str]) -> None:
         """Give the container environment variables more."""

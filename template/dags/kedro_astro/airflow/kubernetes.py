@@ -1,6 +1,5 @@
 """Airflow's Kubernetes operator with a Kedro session in its pod."""
 
-import inspect
 import json
 import re
 from collections.abc import Mapping
@@ -22,8 +21,10 @@ IMAGES = ("image", "pod_template_file", "pod_template_dict", "full_pod_spec")
 KEY = r'"([^"]+)": '
 """A key in JSON."""
 
-# A node may have to be started first, and an image of a gigabyte to be pulled.
-DEFAULTS = {"cmds": COMMAND, "startup_timeout_seconds": 600, "log_pod_spec_on_failure": False}
+# A node may have to be started first, and an image of a gigabyte to be pulled. Then, many a node of
+# a pipeline takes less than the five seconds that are usual between two looks.
+DEFAULTS = {"cmds": COMMAND, "log_pod_spec_on_failure": False}
+DEFAULTS |= {"startup_timeout_seconds": 600, "startup_check_interval_seconds": 1}
 
 
 class KedroPodOperator(InContainer, KubernetesPodOperator):
@@ -35,7 +36,9 @@ class KedroPodOperator(InContainer, KubernetesPodOperator):
 
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Any:
         """Go on when the pod of a deferrable task has ended."""
-        return self._pushed(context, super().trigger_reentry, event)
+        # Where there is a traceback as well, that would be all that is said.
+        said = {name: value for name, value in event.items() if name != "stack_trace"}
+        return self._pushed(context, super().trigger_reentry, said)
 
     def _pushed(self, context: Context, *do: Any) -> Any:
         # Were this asked of Airflow, the pod would get a container that does it.
@@ -63,12 +66,12 @@ class KedroPodOperator(InContainer, KubernetesPodOperator):
 
     def failed(self, error: object) -> str:
         """Return what to say of a pod that did not say itself how it ended."""
-        for status in (
-            getattr(getattr(self.remote_pod, "status", None), "container_statuses", None) or ()
-        ):
+        pod = self.remote_pod or self.pod
+        for status in getattr(getattr(pod, "status", None), "container_statuses", None) or ():
             if status.name == self.base_container_name and (end := status.state.terminated):
                 error = f"{end.reason} (exit code {end.exit_code}) {end.message or ''}"
-        return super().failed(error)
+        # What went wrong is behind what is raised while the pod is removed, or tried again.
+        return super().failed(getattr(error, "__context__", None) or error)
 
 
 class _Pods(PodManager):
@@ -80,7 +83,7 @@ class _Pods(PodManager):
         if container_name != self._operator.base_container_name:
             super()._log_message(message, container_name, *rest)
             return
-        for line in message.split("\n"):
+        for line in message.rstrip("\n").split("\n"):
             self._operator.listener.take(line)
 
 
@@ -97,7 +100,7 @@ def operator(
     Raises:
         ValueError: if there is what Kubernetes refuses, or passes over.
     """
-    parameters = _parameters()
+    parameters = KubernetesPodOperator.__init__.__annotations__
     if not any(name in said for name in IMAGES):
         raise ValueError(f"kubernetes has none of {', '.join(IMAGES)}: say which image to run")
     made = {name: _argument(value, parameters.get(name, ""), name) for name, value in said.items()}
@@ -108,13 +111,6 @@ def operator(
         }
     made["annotations"] = {**names, **(said.get("annotations") or {})}
     return KedroPodOperator(**{**DEFAULTS, **made}, **given)
-
-
-@cache
-def _parameters() -> dict[str, str]:
-    """Return the annotations of the operator's arguments."""
-    parameters = inspect.signature(KubernetesPodOperator.__init__).parameters.values()
-    return {each.name: str(each.annotation) for each in parameters}
 
 
 def _argument(value: Any, annotation: str, name: str) -> Any:

@@ -151,8 +151,7 @@ def package(target: str, constraints: str | None) -> None:
     structure, found, files = _look(_project(), target)
     bundle = Bundle(_project(), structure, files)
     found += [Finding("error", "", problem) for problem in bundle.problems]
-    tried = unresolved(bundle.requirements, constraints)
-    found += [Finding(level, "", what) for level, what in tried]
+    found += [Finding(*each) for each in unresolved(bundle.requirements, constraints)]
     _show(found)
     if any(finding.level == "error" for finding in found):
         raise click.ClickException("nothing is written. Mend what is said above.")

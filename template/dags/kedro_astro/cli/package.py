@@ -109,9 +109,9 @@ def _paths(project: Path, structure: Structure) -> tuple[dict[str, Path], list[s
     return found, wrong
 
 
-def unresolved(requirements: str, constraints: str | None) -> Iterator[tuple[str, str]]:
-    """Yield `error` and why requirements do not resolve beside MWAA's Airflow, or `warning` and why
-    that was not tried.
+def unresolved(requirements: str, constraints: str | None) -> Iterator[tuple[str, str, str]]:
+    """Yield a finding's level, an empty place, and why requirements do not resolve beside MWAA's
+    Airflow, or why that was not tried.
 
     Args:
         requirements: the text of the file.
@@ -122,7 +122,7 @@ def unresolved(requirements: str, constraints: str | None) -> Iterator[tuple[str
     theirs = mwaa.VERSIONS.get(".".join(airflow.split(".")[:2]))
     if not theirs:
         there = ", ".join(mwaa.VERSIONS.values())
-        yield "error", f"MWAA has no Airflow like {airflow}, which is here. It has {there}."
+        yield "error", "", f"MWAA has no Airflow like {airflow}, which is here. It has {there}."
         return
     address = "https://raw.githubusercontent.com/apache/airflow/constraints-{}/constraints-{}.txt"
     pins = constraints or address.format(theirs, mwaa.PYTHON)
@@ -138,7 +138,7 @@ def unresolved(requirements: str, constraints: str | None) -> Iterator[tuple[str
         status, why = 2, f"uv cannot be run ({error.strerror})"
     if status == 1:
         what = f"the requirements do not go with MWAA's Airflow {theirs} and {pins}:\n{why}\n"
-        yield "error", f"{what}Loosen the requirement, or take fewer extras."
+        yield "error", "", f"{what}Loosen the requirement, or take fewer extras."
     elif status:
         what = f"whether the requirements go with MWAA's Airflow {theirs} was not tried: {why}.\n"
-        yield "warning", f"{what}Try it with uv and `--constraints <a copy of {pins}>`."
+        yield "warning", "", f"{what}Try it with uv and `--constraints <a copy of {pins}>`."

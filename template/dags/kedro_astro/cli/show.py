@@ -3,7 +3,6 @@
 from typing import Any
 
 from kedro_astro.errors import KedroAstroError
-from kedro_astro.planning.grouping import Task
 from kedro_astro.planning.plan import plan_all
 from kedro_astro.structure import Structure
 
@@ -18,5 +17,5 @@ def as_data(structure: Structure) -> list[dict[str, Any]]:
     ]
 
 
-def _task(task: Task) -> dict[str, Any]:
+def _task(task: Any) -> dict[str, Any]:
     return {**vars(task), "nodes": [node.name for node in task.nodes]}

@@ -109,3 +109,6 @@ def _in_the_image(files: Files, airflow: str, deployed: bool) -> Iterator[tuple[
     if missing := lacking(files, libraries):
         what = f"pyproject.toml names libraries that {libraries} lacks, and so would the image."
         yield "error", "\n".join([f"{what} Add to it:", *missing])
+    if own and "kedro" in named(files, "requirements.txt"):
+        what = "requirements.txt names kedro and would install it beside Airflow."
+        yield "error", f"{what} Move it and the libraries of your pipelines to {libraries}."

@@ -66,4 +66,4 @@ def main(level: str) -> None:
     except KedroAstroError as error:
         speaker.say(ended=str(error), saved={})
         raise SystemExit(1) from None
-    speaker.say(ended="", saved=saved)
+    speaker.say(ended="", saved=saved, run_id=session.run_id)

@@ -6,8 +6,8 @@ are its lines. Three kinds of record:
 
 - `{"name", "levelno", ..., "msg"}`: something was logged; see `LOGGED`.
 - `{"mask"}`: a secret of the project. Only said where nobody else can read it.
-- `{"ended", "saved"}`: how the session ended: the error, or an empty text if all went well; and
-  where each dataset is that it saved.
+- `{"ended", "saved", "run_id"}`: how the session ended: the error, or an empty text if all went
+  well; where each dataset is that it saved; and from a container, the session's id.
 
 Nothing but the standard library is imported, so that either interpreter can.
 """
@@ -75,12 +75,14 @@ class Listener:
     Attributes:
         ended: the error that ended the session; empty if all went well, None while nothing is said.
         saved: where each dataset is that it saved.
+        run_id: the session's, if that was said.
     """
 
     def __init__(self, mask: Callable[[str], None]) -> None:
         self._mask = mask
         self.ended: str | None = None
         self.saved: dict[str, str | None] = {}
+        self.run_id: str | None = None
 
     def take(self, line: str) -> None:
         """Take a line, without its end.
@@ -100,6 +102,7 @@ class Listener:
                     self._mask(secret)
                 case {"ended": str(error), "saved": dict(saved)}:
                     self.ended, self.saved = error, saved
+                    self.run_id = record.get("run_id")
                 case {"name": str(name), "levelno": int(level), "msg": str()}:
                     if (logger := logging.getLogger(name)).isEnabledFor(level):
                         logger.handle(logging.makeLogRecord(record))

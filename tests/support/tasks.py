@@ -1,0 +1,48 @@
+"""The example as its tasks run in containers: data in an object store, and an image of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine import build, provide_python
+from s3 import Store
+from scaffold import ROOT, run, scaffold
+
+DATA = "s3://bucket/data"
+RESULTS = ("metrics.json", "species_summary.json", "penguin_plot.png")
+
+
+def example(folder: Path, store: Store) -> Path:
+    """Make the example in a folder, with its raw data in a bucket."""
+    project = scaffold(folder / "penguins", project_name="Penguins", data_root=DATA)
+    shutil.copytree(project / "data/01_raw", store.folder / "bucket/data/01_raw")
+    return project
+
+
+@contextmanager
+def image_of(project: Path, name: str) -> Iterator[str]:
+    """Have the engine build the image of the project's tasks; remove it when the block ends."""
+    provide_python(project)
+    done = build(project, name, "Dockerfile.tasks")
+    assert done.returncode == 0, done.stdout
+    yield name
+    run(["docker", "image", "rm", "--force", name], ROOT)
+
+
+def says(project: Path, **said: object) -> None:
+    """Have airflow.yml say this of all pipelines, and nothing else."""
+    (project / "conf/airflow/airflow.yml").write_text(json.dumps({"default": said}))
+
+
+def same_as(after_kedro_run: Path, store: Store) -> bool:
+    """Whether the store has the results that `kedro run` leaves, which are then removed from it."""
+    there, here = (
+        f / "08_reporting" for f in (store.folder / "bucket/data", after_kedro_run / "data")
+    )
+    same = [(there / name).read_bytes() == (here / name).read_bytes() for name in RESULTS]
+    shutil.rmtree(there)
+    return all(same)
