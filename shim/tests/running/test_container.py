@@ -102,7 +102,8 @@ def test_a_session_in_a_container_is_one_elsewhere(make_project: MakeProject) ->
     with started(project, variables(session(project))) as process:
         output, _ = process.communicate()
     *_, last = records(output)
-    assert last == {"ended": "", "saved": {"doubled": None, "total": "data/total.json"}}
+    saved = {"doubled": None, "total": "data/total.json"}
+    assert last == {"ended": "", "run_id": "v", "saved": saved}
     assert process.returncode == 0
     assert (project / "data/total.json/v/total.json").read_text() == "8"
 
