@@ -195,6 +195,7 @@ def _write(node: Path) -> None:
             "pidfile": "docker.pid",
             "exec-root": node / "run",
             "data-root": node / "docker",
+            # Not `bridge: none`: that removes the bridge of the machine's own engine.
             "iptables": "false",
             "ip-masq": "false",
             "cgroup-parent": _cgroup(node),

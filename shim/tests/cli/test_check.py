@@ -7,7 +7,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import yaml
 from click.testing import CliRunner, Result
 from kedro_astro import cli
 from projects import CATALOG, KEDRO_LOADS_ONE_ALONE, REGISTRY, SALES, MakeProject
@@ -26,9 +25,10 @@ def kedro_astro(monkeypatch: pytest.MonkeyPatch):
 
 def test_list_shows_dags_tasks_and_nodes(make_project: MakeProject, kedro_astro) -> None:
     text = kedro_astro(make_project(), "list").output
-    whole, sales = yaml.safe_load(text)
-    assert (whole["pipeline"], whole["dag_id"]) == ("__default__", "shop")
-    assert sales["tasks"][0]["task_id"] == "first__second"
+    assert text == (
+        "shop (__default__)\n  first__second: first, second\n"
+        "shop.sales (sales)\n  first__second: first, second\n"
+    )
 
 
 def test_list_as_json(make_project: MakeProject, kedro_astro) -> None:
