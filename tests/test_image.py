@@ -220,8 +220,9 @@ def test_dags_that_are_deployed_by_themselves(image: str, project: Path, tmp_pat
         assert parse(tag, dags) == (DAGS, "")
         options = ("--volume", f"{dags}:{HOME}/dags:ro", "--env", "AIRFLOW_HOME=/tmp")
         options += ("--volume", f"{copy / 'data'}:{HOME}/data")
-        for folder in (copy / "data", *(copy / "data").iterdir()):
-            folder.chmod(0o777)
+        # What a run of the test before left, too: the copies are root's.
+        for path in (copy / "data", *(copy / "data").rglob("*")):
+            path.chmod(0o777)
         command = ("python", "-W", "ignore", "-c", RUN_TASKS, "penguins.data_processing")
         returned = json.loads(in_image(tag, *command, options=options).splitlines()[-1])
         assert "drop_incomplete" in returned
