@@ -1,10 +1,13 @@
 """Fixtures that several test files share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from s3 import Store, serving
 from scaffold import python, scaffold, succeed
+from tasks import example
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,6 +21,13 @@ def penguins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example as it is scaffolded. Read it; do not change it."""
     folder = tmp_path_factory.mktemp("scaffolded") / "penguins"
     return scaffold(folder, project_name="Penguins")
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Store]]:
+    """The example, with its raw data in the bucket of an object store; and the store."""
+    with serving(tmp_path_factory.mktemp("store"), "bucket") as store:
+        yield example(tmp_path_factory.mktemp("in_a_bucket"), store), store
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,9 @@ import pytest
 from client import Client
 from engine import in_image, missing
 from kedro_astro.airflow.standalone import running
-from s3 import Store, serving
+from s3 import Store
 from scaffold import ROOT, RUN_TASKS, python, run, succeed
-from tasks import DATA, example, image_of, same_as, says
+from tasks import DATA, image_of, same_as, says
 
 pytestmark = [
     pytest.mark.docker,
@@ -58,14 +58,13 @@ def podman(*arguments):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with serving(tmp_path_factory.mktemp("store"), "bucket") as store:
-        yield store
+def store(bucket: tuple[Path, Store]) -> Store:
+    return bucket[1]
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Path:
-    return example(tmp_path_factory.mktemp("containers"), store)
+def project(bucket: tuple[Path, Store]) -> Path:
+    return bucket[0]
 
 
 @pytest.fixture(scope="module")

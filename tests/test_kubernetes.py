@@ -17,9 +17,9 @@ from engine import missing as no_engine
 from kedro_astro.airflow.standalone import running
 from kube import api, cluster, missing, wait_for
 from kubernetes.client import ApiException, CoreV1Api
-from s3 import Store, serving
+from s3 import Store
 from scaffold import ROOT, append, files_with, python, succeed
-from tasks import example, image_of, same_as, says
+from tasks import image_of, same_as, says
 
 reason = missing() or no_engine()
 pytestmark = [
@@ -59,15 +59,14 @@ waited:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with serving(tmp_path_factory.mktemp("store"), "bucket") as store:
-        yield store
+def store(bucket: tuple[Path, Store]) -> Store:
+    return bucket[1]
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Path:
+def project(bucket: tuple[Path, Store]) -> Path:
     """The example, and a pipeline that waits for a file in the bucket."""
-    project = example(tmp_path_factory.mktemp("kubernetes"), store)
+    project, _ = bucket
     slow = project / "src/penguins/pipelines/slow"
     slow.mkdir()
     (slow / "__init__.py").write_text(SLOW)

@@ -103,6 +103,11 @@ WRONG = [
     ),
     ("image: x, container_resources: {limit: {}}", "V1ResourceRequirements has no limit"),
     ("image: x, volume_mounts: [{name: a, mount_path: /b}]", "kubernetes.volume_mounts"),
+    (
+        "image: x, init_containers: [{name: a, resources: {limits: {cpu: 1}}},"
+        " {name: b, limits: {cpu: 1}}]",
+        "V1Container has no cpu and no limits",
+    ),
     ("image: x, tolerations: {key: gpu}", "kubernetes.tolerations: it must be a list"),
     ("image: x, tolerations: [gpu]", "kubernetes.tolerations"),
     ("image: x, secrets: [{secret: store}]", "kubernetes.secrets"),

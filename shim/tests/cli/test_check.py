@@ -31,6 +31,14 @@ def test_list_shows_dags_tasks_and_nodes(make_project: MakeProject, kedro_astro)
     )
 
 
+def test_list_where_there_is_nothing_yet(make_project: MakeProject, kedro_astro) -> None:
+    nothing = "def register_pipelines():\n    return {}\n"
+    project = make_project({"src/shop/pipeline_registry.py": nothing})
+    assert kedro_astro(project, "list").output == (
+        "No pipeline has nodes yet, so there are no DAGs.\n"
+    )
+
+
 def test_list_as_json(make_project: MakeProject, kedro_astro) -> None:
     catalog = CATALOG + "doubled: {type: json.JSONDataset, filepath: data/doubled.json}\n"
     project = make_project({"conf/base/catalog.yml": catalog})

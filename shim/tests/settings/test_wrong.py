@@ -180,7 +180,7 @@ def deep(levels: int) -> Any:
 @pytest.mark.parametrize(
     "value",
     [
-        *("x" * 1_000_000, 10**4000, -(10**4000), deep(50_000), "\ud800", ["x" * 1000] * 1000),
+        *("x" * 1_000_000, 10**5000, -(10**4000), deep(50_000), "\ud800", ["x" * 1000] * 1000),
         *(object(), {3: 1}, {None: {}}, {"\ud800": {}}, {"[key]": {"[key]": 1}}, [deep(9)]),
     ],
     ids=lambda value: type(value).__name__,

@@ -186,7 +186,10 @@ def shown(value: object) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, date | timedelta):
         return str(value)
-    return _REPR.repr(value)
+    try:
+        return _REPR.repr(value)
+    except ValueError:  # Python refuses to write an integer of more than 4300 digits.
+        return "a very large number"
 
 
 _REPR = reprlib.Repr()

@@ -35,7 +35,7 @@ class InContainer(KedroTask):
 
     listener: Listener
 
-    def run(self, context: Context, do: Callable[..., Any], *more: Any) -> dict[str, Any]:
+    def contained(self, context: Context, do: Callable[..., Any], *more: Any) -> dict[str, Any]:
         """Run a session, and return what it saved.
 
         Args:

@@ -16,7 +16,7 @@ class KedroDockerOperator(InContainer, DockerOperator):
 
     def execute(self, context: Context) -> Any:
         """Run it."""
-        return self.run(context, super().execute)
+        return self.contained(context, super().execute)
 
     def add(self, variables: Mapping[str, str]) -> None:
         """Give the container environment variables more."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache, cached_property
 from typing import Any
@@ -42,7 +43,7 @@ class KedroPodOperator(InContainer, KubernetesPodOperator):
 
     def _pushed(self, context: Context, *do: Any) -> Any:
         # Were this asked of Airflow, the pod would get a container that does it.
-        context["ti"].xcom_push(key="return_value", value=self.run(context, *do))
+        context["ti"].xcom_push(key="return_value", value=self.contained(context, *do))
 
     def add(self, variables: Mapping[str, str]) -> None:
         """Give the pod's container environment variables more."""
@@ -150,7 +151,7 @@ def _made(text: str, kind: str) -> Any:
     client = ApiClient()
     made = client._ApiClient__deserialize(value, kind)
     kept = json.dumps(client.sanitize_for_serialization(made))
-    if lost := {*re.findall(KEY, text)}.difference(re.findall(KEY, kept)):
+    if lost := Counter(re.findall(KEY, text)) - Counter(re.findall(KEY, kept)):
         what = f"Kubernetes' {kind} has no {' and no '.join(sorted(lost))}"
         raise ValueError(f"{what}; its keys are written as in YAML, such as mountPath")
     if kind == "V1ResourceRequirements" and "{{" not in text:

@@ -182,8 +182,6 @@ def _accepted(structure: Structure, fingerprint: str, old: Manifest, project: Pa
 
 def _refusal(pipeline: str, verdict: Verdict, structure: Structure) -> list[str]:
     """Return what Airflow has against a pipeline's DAG, if anything."""
-    wrong = [
-        f"{k} is {shown(value)}. It must be {must_be(k)}." for k, value in verdict.said.items()
-    ]
+    wrong = [f"{k} is {shown(v)}. It must be {must_be(k)}." for k, v in verdict.said.items()]
     error = RefusedDagError(pipeline, verdict.reason, structure.settings_file, wrong)
     return [str(error)] if verdict.reason else []

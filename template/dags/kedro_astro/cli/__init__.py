@@ -86,12 +86,20 @@ def up(port: int) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def list_(as_json: bool) -> None:
     """Show each pipeline's DAG, its tasks and their nodes."""
-    from kedro_astro.cli.show import as_data
+    from kedro_astro.planning.plan import plan_all
 
     manifest = read(_project())
-    dags = as_data(manifest.structure())
+    dags: list[dict[str, Any]] = []
+    for name, plan in plan_all(manifest.structure()).items():
+        if isinstance(plan, KedroAstroError):
+            dags.append({"pipeline": name, "error": str(plan), "tasks": []})
+        else:
+            tasks = [{**vars(t), "nodes": [node.name for node in t.nodes]} for t in plan.tasks]
+            dags.append({"pipeline": name, "dag_id": plan.dag_id, "tasks": tasks})
     if as_json:
         click.echo(json.dumps(dags, indent=2))
+    elif not dags:
+        click.echo("No pipeline has nodes yet, so there are no DAGs.")
     for dag in () if as_json else dags:
         click.echo(
             f"{dag.get('dag_id', 'no DAG')} ({dag['pipeline']}) {dag.get('error', '')}".strip()
@@ -99,7 +107,7 @@ def list_(as_json: bool) -> None:
         for task in dag["tasks"]:
             after = f" after {', '.join(task['upstream'])}" if task["upstream"] else ""
             after += " (merged)" * task["merged"]
-            click.echo(f"  {task['task_id']}: {', '.join(task['nodes'])}{after}")
+            click.echo(f"  {task['task_id']}: {', '.join(task['nodes']) or '(once a run)'}{after}")
     if manifest.problems:
         raise BrokenProjectError(manifest.problems, kept=len(manifest.dag_ids))
 

@@ -123,6 +123,8 @@ def _read(
     entries = {name: put.get(name) or resolver.resolve_pattern(name) for name in sorted(names)}
     datasets = {n: dataset_of(e, project, n in put) for n, e in entries.items()}
     stores = {of_store(dataset.location) for dataset in datasets.values()}
+    # Where the project itself is that folder, most of it is no package.
+    source = metadata.package_name if sources[0] == "." else sources[0]
     said, file = _settings(loader, project, base or "", env or run_env or "")
     return Structure(
         package_name=metadata.package_name,
@@ -140,7 +142,7 @@ def _read(
         settings=said,
         settings_file=file,
         sources=tuple(sources),
-        code=tuple(code_of(project, sources)),
+        code=tuple(code_of(project, [source, *sources[1:]])),
         problems=tuple(broken),
     )
 

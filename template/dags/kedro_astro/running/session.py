@@ -22,7 +22,8 @@ class Session:
         load_versions: by dataset, if not the latest.
         runtime_params: nested, as Kedro takes them.
         credentials: over those in files, by name. They are not in the session's `repr`; its JSON
-            is for the standard input of the process that runs it, and for nothing that is kept.
+            is for the process that runs it, by its standard input or its container's environment,
+            and for nothing that is kept.
         removes: datasets whose folders of this DAG run are removed, when there are no nodes.
         code: what `project.code_of` said of the project that the DAG was made from.
         retention: the age in seconds at which those of the DAG's other runs are, too; None: never.
