@@ -142,9 +142,10 @@ def test_an_airflow_ends_the_container_of_a_task_that_is_marked_as_failed(
 ) -> None:
     environment = {**store.env, "KEDRO_DATA_ROOT": DATA}
     docker = {"image": image, "network_mode": "host", "environment": environment}
-    docker["command"] = ["sleep", "600"]
+    # It ends when it is asked to, as a session's first process does.
+    docker["command"] = ["sh", "-c", "trap 'exit 1' TERM; sleep 600 & wait"]
     says(project, run_in="docker", docker=docker)
-    shown = ["docker", "ps", "--quiet", "--filter", "label=kedro/pipeline"]
+    shown = ["docker", "ps", "--all", "--quiet", "--filter", "label=kedro/pipeline"]
     with running(project, project / ".kedro-astro/airflow") as started:
         airflow = Client.of(started)
         run_id = airflow.trigger("penguins")
