@@ -8,6 +8,9 @@ BENCH := .venv-bench
 UV = $(or $(shell command -v uv),.uv/bin/uv)
 LOCK = $(UV) pip compile --quiet --universal --upgrade --no-annotate --no-header --python-version 3.10
 
+# Without bytecode on disk each process that a test starts compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-airflow test-images test-pairs test-starts test-mwaa test-stores test-workers test-bundles test-kubernetes test-oldest bench lint size lock docs setup clean
 
@@ -24,11 +27,11 @@ test: test-fast test-oldest  ## lint, types and all tests
 test-fast: lint  ## the tests that need no Airflow running, no Docker, no browser and little time
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not (slow or $(ALONE))"
 
-test-airflow: setup  ## the tests that start an Airflow of their own; much of their time is waiting
-	$(BIN)/python -m pytest -m "e2e and not starts"
+test-airflow: setup  ## the tests that start an Airflow of their own, or need a browser; much of their time is waiting
+	$(BIN)/python -m pytest -m "(e2e or browser) and not starts"
 
-test-images: setup  ## the tests that need Docker or a browser; they can run beside those
-	$(BIN)/python -m pytest -m "(docker or browser) and not starts"
+test-images: setup  ## the tests that need Docker; they can run beside those
+	$(BIN)/python -m pytest -m "docker and not starts"
 
 test-pairs: setup  ## projects of every pair of answers, linted, type-checked and run; not part of `test`
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "pairs"

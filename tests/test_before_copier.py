@@ -160,6 +160,25 @@ def test_an_existing_project_with_a_folder_in_the_way(tmp_path: Path) -> None:
         scaffold(tmp_path, start="existing")
 
 
+@pytest.mark.parametrize("answer", ["package_name=birds", "data_root=s3://b/c"])
+def test_an_answer_that_an_existing_project_has_its_own_of(
+    template: Releases, made: Path, tmp_path: Path, answer: str
+) -> None:
+    assert made.is_dir()  # There are releases.
+    project = kedro_new(tmp_path / "old-one")
+    says = f"{answer.partition('=')[0]}: an existing project has its own"
+    succeed([*GIT, "init", "--quiet"], project)
+    commit(project, "mine")
+    copy = ["--data", "start=existing", "--vcs-ref=0.1.0", str(template.path), "."]
+    refused(project, says, "copy", "--defaults", "--data", answer, *copy)
+    succeed([COPIER, "copy", "--defaults", *copy], project)
+    commit(project, "adopted")
+    refused(project, says, "update", "--defaults", "--data", answer)
+    refused(project, says, "recopy", "--defaults", "--overwrite", "--data", answer)
+    succeed([COPIER, "update", "--defaults"], project)
+    assert (project / "new_file.txt").is_file()
+
+
 def test_a_package_that_you_have_renamed(project: Path) -> None:
     """The template's files follow, and the project works."""
     project = project.rename(project.with_name("birds"))  # Kedro reads no folder like the other.

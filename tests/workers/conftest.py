@@ -88,11 +88,13 @@ CATALOG = """
 local.filled: {type: text.TextDataset, filepath: data/filled.txt}
 "small.{name}":
   type: json.JSONDataset
-  filepath: ${globals:data_root}/small/${runtime_params:airflow_run,local}/{name}.json
+  filepath: ${globals:data_root}/small/{name}.json
+  versioned: true
 """
 PARAMETERS = "gate: none\nseconds: 0.5\nnumber: 3\nmegabytes: 1\n"
+# Two retries are to outlast a store that is away for twenty seconds.
 SETTINGS = """
-held: {retries: 2, retry_delay: 1s}
+held: {retries: 2, retry_delay: 12s}
 local: {retries: 0, nodes: {fill: {queue: worker-1}, count: {queue: worker-2}}}
 small: {max_active_runs: 16, grouping: pipeline}
 wide: {max_active_tasks: 64}

@@ -41,10 +41,11 @@ def test_both_workers_run_it_and_the_results_are_those_of_kedro_run(
 def test_what_one_worker_has_on_its_disk_another_has_not(airflow: Cluster, project: Path) -> None:
     """`check` refuses it; a run says which dataset it is, and what to do."""
     said = run(python("dags/kedro_astro", "check", "--target", "astro"), project).stdout
-    assert "local.filled is at data/filled.txt, on a disk that the workers there do not" in said
+    assert "local.filled is at data/filled.txt, on a disk that workers or containers do not" in said
     run_id = airflow.client.trigger("penguins.local")
     assert airflow.client.wait_for_run("penguins.local", run_id, 120) == "failed"
-    fill, count = airflow.client.task_instances("penguins.local", run_id)
+    tasks = {t.task_id: t for t in airflow.client.task_instances("penguins.local", run_id)}
+    fill, count = tasks["fill"], tasks["count"]
     assert (fill.state, fill.hostname) == ("success", "worker-1")
     assert (count.state, count.hostname) == ("failed", "worker-2")
     log = json.dumps(airflow.client.task_log("penguins.local", run_id, "count"))
