@@ -119,9 +119,8 @@ def code_of(project: Path, sources: Iterable[str]) -> list[str]:
     import hashlib
 
     found = hashlib.sha256()
-    for file in sorted(
-        f for name in sources for f in (project / name, *(project / name).rglob("*"))
-    ):
+    files = (f for name in sources for f in (project / name, *(project / name).rglob("*")))
+    for file in sorted(files):
         path = relative(file, project)
         if re.search(CODE, path) and not re.search(ELSEWHERE, path):
             with suppress(OSError):

@@ -131,14 +131,14 @@ def as_object(value: Any, annotation: str) -> Any:
     Raises:
         AttributeError, TypeError, ValueError: if it is no such object.
     """
-    if not (kind := re.search(r"\bV1\w+|\bSecret\b", annotation)):
+    kind, listed = re.search(r"\bV1\w+|\bSecret\b", annotation), annotation.startswith("list[")
+    mapping = isinstance(value, Mapping) and "dict[" in annotation
+    if not kind or value is None or mapping:
         return value
-    if isinstance(value, list):
-        return [_made(json.dumps(each), kind[0]) for each in value]
-    if annotation.startswith("list[") and "dict[" not in annotation:
+    if listed and not isinstance(value, list):
         raise TypeError("it must be a list")
-    object_ = isinstance(value, Mapping) and not annotation.startswith("list[")
-    return _made(json.dumps(value), kind[0]) if object_ else value
+    made = [_made(json.dumps(each), kind[0]) for each in (value if listed else [value])]
+    return made if listed else made[0]
 
 
 @cache

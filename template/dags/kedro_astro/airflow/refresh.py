@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -155,6 +156,10 @@ def _accepted(structure: Structure, fingerprint: str, old: Manifest, project: Pa
     last that it took, if need be without its schedule."""
     wrong = wrong_settings(structure)
     if wrong:
+        # Airflow may have something against the rest of the file as well.
+        rest, _ = blueprints(structure)
+        for blueprint, verdict in zip(rest, judge(rest, project), strict=True):
+            wrong += _refusals(blueprint["pipeline"], verdict, structure)
         structure = replace(structure, settings=old.structure().settings)
     made, unplanned = blueprints(structure)
     refused = {name: [why] for name, why in unplanned.items()}
@@ -173,15 +178,15 @@ def _accepted(structure: Structure, fingerprint: str, old: Manifest, project: Pa
                 taken.setdefault(verdict.blueprint["dag_id"], verdict.blueprint)
             elif others:
                 trials[name] = others
-            refused.setdefault(name, _refusal(name, verdict, structure))
+            refused.setdefault(name, [*_refusals(name, verdict, structure)])
     wrong += [text for texts in refused.values() for text in texts]
     in_order = sorted(taken.values(), key=lambda blueprint: blueprint["pipeline"])
     problems = [*structure.problems, *(f"  {text}" for text in dict.fromkeys(wrong))]
     return to_bytes(structure, in_order, problems, fingerprint)
 
 
-def _refusal(pipeline: str, verdict: Verdict, structure: Structure) -> list[str]:
-    """Return what Airflow has against a pipeline's DAG, if anything."""
-    wrong = [f"{k} is {shown(v)}. It must be {must_be(k)}." for k, v in verdict.said.items()]
-    error = RefusedDagError(pipeline, verdict.reason, structure.settings_file, wrong)
-    return [str(error)] if verdict.reason else []
+def _refusals(pipeline: str, verdict: Verdict, structure: Structure) -> Iterator[str]:
+    """Yield a sentence for each thing that Airflow has against a pipeline's DAG."""
+    for reason, said in verdict.refusals.items():
+        wrong = [f"{k} is {shown(value)}. It must be {must_be(k)}." for k, value in said.items()]
+        yield str(RefusedDagError(pipeline, reason, structure.settings_file, wrong))

@@ -31,13 +31,12 @@ class Verdict(NamedTuple):
 
     Attributes:
         blueprint: the DAG as it takes it; None if it does not.
-        reason: what it raises, in one line.
-        said: the settings without which it would not, with their values.
+        refusals: what it raises, each in one line; by that the settings without which it would not,
+            with their values.
     """
 
     blueprint: Blueprint | None
-    reason: str
-    said: Mapping[str, Any]
+    refusals: Mapping[str, Mapping[str, Any]]
 
 
 def judge(blueprints: Sequence[Blueprint], project: Path) -> list[Verdict]:
@@ -56,18 +55,23 @@ def judge(blueprints: Sequence[Blueprint], project: Path) -> list[Verdict]:
         found += verdicts
         if len(found) < len(blueprints):
             # It did so with the first that there is no verdict on.
-            said = {"schedule": blueprints[len(found)]["schedule"]}
-            found.append(Verdict(None, f"it {why}", said))
+            schedule = blueprints[len(found)]["schedule"]
+            found.append(Verdict(None, {f"it {why}": {"schedule": schedule}}))
     return found
 
 
 def _judge(blueprint: Blueprint, project: Path) -> Verdict:
     taken, reason = _asked(blueprint, project)
-    if not reason:
-        return Verdict(taken, "", {})
-    said = _said(blueprint)
-    others = {key: _asked(_without(blueprint, key), project)[1] for key in said}
-    return Verdict(None, reason, {key: said[key] for key in said if others[key] != reason})
+    refusals: dict[str, Mapping[str, Any]] = {}
+    rest, said = blueprint, _said(blueprint)
+    while reason and reason not in refusals:
+        others = {key: _asked(_without(rest, key), project)[1] for key in said}
+        refusals[reason] = {key: said[key] for key in said if others[key] != reason}
+        # What else is wrong shows only without it.
+        for key in [*refusals[reason]][:1]:
+            rest, reason = _without(rest, key), others[key]
+            del said[key]
+    return Verdict(taken, refusals)
 
 
 def _asked(blueprint: Blueprint, project: Path) -> tuple[Blueprint | None, str]:

@@ -101,9 +101,8 @@ def list_(as_json: bool) -> None:
     elif not dags:
         click.echo("No pipeline has nodes yet, so there are no DAGs.")
     for dag in () if as_json else dags:
-        click.echo(
-            f"{dag.get('dag_id', 'no DAG')} ({dag['pipeline']}) {dag.get('error', '')}".strip()
-        )
+        line = f"{dag.get('dag_id', 'no DAG')} ({dag['pipeline']}) {dag.get('error', '')}"
+        click.echo(line.strip())
         for task in dag["tasks"]:
             after = f" after {', '.join(task['upstream'])}" if task["upstream"] else ""
             after += " (merged)" * task["merged"]

@@ -205,13 +205,9 @@ class Task(Model):
     queue: Text = _says("the queue that a Celery executor's workers listen to")
     priority_weight: Whole = _says("which task goes first when slots are short: the larger")
     executor_config: Values = _says("what the executor takes for a task")
-    run_in: Place = _says(
-        "the place of the nodes; not said: venv with KEDRO_ASTRO_PYTHON, or worker"
-    )
+    run_in: Place = _says("where nodes run; not said: venv with KEDRO_ASTRO_PYTHON, or worker")
     docker: Values = _says("arguments of Airflow's operator for a task in docker")
-    kubernetes: Values = _says(
-        "the same for kubernetes; objects are written as in Kubernetes' YAML"
-    )
+    kubernetes: Values = _says("the same for kubernetes; objects as in Kubernetes' YAML")
     on_execute_callback: Function = _says("the function to call before a task runs")
     on_success_callback: Function = _says("the function to call when a task succeeded")
     on_retry_callback: Function = _says("the function to call when a task is tried again")
