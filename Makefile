@@ -8,9 +8,6 @@ BENCH := .venv-bench
 UV = $(or $(shell command -v uv),.uv/bin/uv)
 LOCK = $(UV) pip compile --quiet --universal --upgrade --no-annotate --no-header --python-version 3.10
 
-# Without bytecode on disk each process that a test starts compiles all that it imports.
-unexport PYTHONDONTWRITEBYTECODE
-
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-airflow test-images test-pairs test-starts test-mwaa test-stores test-workers test-bundles test-kubernetes test-oldest bench lint size lock docs setup clean
 
@@ -53,6 +50,7 @@ test-workers: setup  ## Celery workers without a shared disk, and what is killed
 	$(BIN)/python -m pytest -m "workers"
 
 test-kubernetes: setup  ## the example in pods of a real Kubernetes (KUBECONFIG, or Debian's); not part of `test`
+	$(BIN)/python tests/support/kube.py
 	$(BIN)/python -m pytest -m "kubernetes"
 
 # The other rooms are pure functions and models: the workflow runs all of them on all versions.

@@ -293,3 +293,8 @@ def wait_for(what: str, there: Callable[[], object], log: Path | None = None) ->
             said = log.read_text(errors="replace")[-3000:] if log else ""
             raise TimeoutError(f"{what} did not come. {said}")
         time.sleep(0.2)
+
+
+if __name__ == "__main__" and not (os.environ.get("KUBECONFIG") or missing()):
+    # The first time it takes longer than a test may.
+    binaries()
