@@ -17,8 +17,8 @@ help:  ## say what there is
 demo: setup  ## scaffold a project into build/demo and run it on a real Airflow; KEEP=1 leaves the UI up
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
 
-test: test-fast test-oldest  ## lint, types and all tests
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "slow and not ($(ALONE))"
+test: lint test-oldest  ## lint, types and all tests
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not ($(ALONE))"
 	$(MAKE) --jobs 2 test-airflow test-images
 
 test-fast: lint  ## the tests that need no Airflow running, no Docker, no browser and little time

@@ -42,10 +42,11 @@ def next_release(template: Releases, tag: str = "0.2.0") -> None:
 def test_an_untouched_project_becomes_what_a_fresh_copy_is(
     template: Releases, tmp_path: Path, start: str
 ) -> None:
-    project = template.copy(tmp_path / "p", start=start, **PENGUINS)
+    answers = {"start": start, "project_name": "Penguins"}
+    project = template.copy(tmp_path / "p", **answers)
     next_release(template)
     template.update(project)
-    fresh = tree(template.copy(tmp_path / "fresh", start=start, **PENGUINS))
+    fresh = tree(template.copy(tmp_path / "fresh", **answers))
     updated = tree(project)
     # What is written once stays as it was written.
     seed = "src/penguins/settings.py"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +22,24 @@ DAGS = ["penguins", "penguins.data_processing", "penguins.data_science", "pengui
 
 
 def scaffold(destination: Path, **answers: object) -> Path:
-    """Make a project from the checkout with its uncommitted changes, without trusting it."""
+    """Make a project from the checkout with its uncommitted changes, without trusting it.
+
+    Where there is nothing yet it is copied from one that this process has made before.
+    """
+    if destination.exists():
+        return _scaffold(destination, answers)
+    # Some answers are by default what the folder's name says.
+    made = _made / hashlib.sha256(repr(sorted(answers.items())).encode()).hexdigest()
+    if not (made / destination.name).exists():
+        _scaffold(made / destination.name, answers)
+    return Path(shutil.copytree(made / destination.name, destination, symlinks=True))
+
+
+_temporary = tempfile.TemporaryDirectory()  # until this process ends
+_made = Path(_temporary.name)
+
+
+def _scaffold(destination: Path, answers: dict[str, object]) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", copier.errors.DirtyLocalWarning)
         copier.run_copy(
