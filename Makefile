@@ -1,7 +1,7 @@
 # `make demo`: see it work. `make test`: run all tests. Both install what they need into .venv*.
 PYTHON ?= python3
 BIN := .venv/bin
-ALONE := pairs or mwaa or stores or workers or bundles or starts or kubernetes or e2e or docker or browser
+ALONE := projects or mwaa or stores or workers or bundles or starts or kubernetes or e2e or docker or browser
 GIT_PROVIDER := apache-airflow-providers-git==1.0.1
 OLDEST := .venv-oldest
 BENCH := .venv-bench
@@ -9,7 +9,7 @@ UV = $(or $(shell command -v uv),.uv/bin/uv)
 LOCK = $(UV) pip compile --quiet --universal --upgrade --no-annotate --no-header --python-version 3.10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-airflow test-images test-pairs test-starts test-mwaa test-stores test-workers test-bundles test-kubernetes test-oldest bench lint size lock docs setup clean
+.PHONY: help demo test test-fast test-airflow test-images test-projects test-starts test-mwaa test-stores test-workers test-bundles test-kubernetes test-oldest bench lint size lock docs setup clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -30,8 +30,8 @@ test-airflow: setup  ## the tests that start an Airflow of their own, or need a 
 test-images: setup  ## the tests that need Docker; they can run beside those
 	$(BIN)/python -m pytest -m "docker and not starts"
 
-test-pairs: setup  ## projects of every pair of answers, linted, type-checked and run; not part of `test`
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "pairs"
+test-projects: setup  ## what is scaffolded by itself: its hooks, workflows and tests, every pair of answers; not part of `test`
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "projects"
 
 test-starts: setup  ## the demo, the Astro CLI's standalone mode, what a killed `up` left; not part of `test`
 	$(BIN)/python -m pytest -m "starts"

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from scaffold import add_numbers, kedro_new, python, run_dag, scaffold, succeed
 
-pytestmark = pytest.mark.slow
-
 STARTS = ("example", "empty", "existing")
 RUNTIMES = ("3.3-8-python-3.12", "3.1-1-python-3.13")
 PLACES = ("worker", "venv")
@@ -41,6 +39,7 @@ def test_the_rows_hold_every_pair() -> None:
         assert set(itertools.product(one, two)) == {(row[i], row[j]) for row in ROWS}
 
 
+@pytest.mark.projects
 @pytest.mark.parametrize(
     ("start", "place", "root"), itertools.product(STARTS, PLACES, ("data", "s3://b/c"))
 )
@@ -53,7 +52,7 @@ def test_every_combination_renders(tmp_path: Path, start: str, place: str, root:
         assert (project / "dags/kedro_astro/CHECKSUMS").is_file()
 
 
-@pytest.mark.pairs
+@pytest.mark.projects
 @pytest.mark.parametrize(("start", "runtime", "place", "root", "targets"), ROWS)
 def test_a_project_of_any_answers_works(
     tmp_path: Path, start: str, runtime: str, place: str, root: str, targets: tuple[str, ...]

@@ -16,6 +16,8 @@ from team import (
     only_example,
 )
 
+pytestmark = pytest.mark.projects
+
 
 def test_they_are_the_projects_own_tools() -> None:
     content = yaml.safe_load((ROOT / "template/.pre-commit-config.yaml").read_text())
@@ -23,7 +25,6 @@ def test_they_are_the_projects_own_tools() -> None:
     assert {hook["language"] for hook in HOOKS.values()} == {"system"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", HOOKS)
 def test_they_pass_and_change_nothing(project: Path, name: str) -> None:
     add(project / "dags/kedro_astro/planning/plan.py", "import  os\n" if "ruff" in name else "")
@@ -47,7 +48,6 @@ def test_a_conflict_is_refused(project: Path, name: str, marks: str) -> None:
 
 
 @only_example
-@pytest.mark.slow
 def test_code_is_mended_or_refused(project: Path) -> None:
     new = project / "src/penguins/new.py"
     add(new, "import sys,os\nprint(os.curdir )\n")

@@ -16,7 +16,7 @@ from team import (
     only_example,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.projects
 
 
 def failing(project: Path, *arguments: str) -> str:

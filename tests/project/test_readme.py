@@ -50,7 +50,7 @@ def test_its_commands_exist(tmp_path: Path, start: str) -> None:
         succeed(python("dags/kedro_astro", name, "--help"), project)
 
 
-@pytest.mark.slow
+@pytest.mark.projects
 def test_a_pipeline_added_and_scheduled_as_it_says(project: Path) -> None:
     text = (project / "README.md").read_text()
     (create,) = re.findall(r"^\$ (uv run kedro pipeline create \w+)$", text, re.MULTILINE)

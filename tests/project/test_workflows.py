@@ -17,8 +17,9 @@ from team import (
     step,
 )
 
+pytestmark = pytest.mark.projects
 
-@pytest.mark.slow
+
 @pytest.mark.parametrize("command", commands(TEST["jobs"]["test"]))
 def test_each_step_passes(fresh: Path, command: str) -> None:
     status, output = step(fresh, command)
@@ -38,7 +39,6 @@ def test_each_step_passes(fresh: Path, command: str) -> None:
         ("uv run kedro astro check", "conf/airflow/airflow.yml", "defalut: {}\n", "default"),
     ],
 )
-@pytest.mark.slow
 def test_each_step_fails_when_it_should(
     project: Path, command: str, file: str, text: str, says: str
 ) -> None:
