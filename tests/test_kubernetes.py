@@ -338,6 +338,10 @@ FAILURES: tuple[tuple[dict[str, Any], str], ...] = (
         'Container image "nowhere:1" is not present with pull policy of Never',
     ),
     ({"namespace": "nowhere"}, 'namespaces "nowhere" not found'),
+    (
+        {"env_from": [{"secretRef": {"name": "nowhere"}}], "startup_timeout_seconds": 10},
+        'CreateContainerConfigError: secret "nowhere" not found',
+    ),
     ({"config_file": "away"}, "port=9): Failed to establish a new connection"),
     ({"container_resources": {"limits": {"memory": "40Mi"}}}, "there was no memory left"),
     ({"container_resources": {"limits": {"memory": "12Mi"}}}, "OOMKilled (exit code 137)"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.secret import Secret
-from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodLaunchFailedException, PodManager
 from airflow.providers.common.compat.sdk import Context
 from kubernetes.client import ApiClient, V1EnvVar
 from kubernetes.utils.quantity import parse_quantity
@@ -69,8 +69,10 @@ class KedroPodOperator(InContainer, KubernetesPodOperator):
         """Return what to say of a pod that did not say itself how it ended."""
         pod = self.remote_pod or self.pod
         for status in getattr(getattr(pod, "status", None), "container_statuses", None) or ():
-            if status.name == self.base_container_name and (end := status.state.terminated):
-                error = f"{end.reason} (exit code {end.exit_code}) {end.message or ''}"
+            end = status.state.terminated or status.state.waiting
+            if status.name == self.base_container_name and end:
+                code = f" (exit code {end.exit_code})" if status.state.terminated else ":"
+                error = f"{end.reason}{code} {end.message or ''}"
         # What went wrong is behind what is raised while the pod is removed, or tried again.
         return super().failed(getattr(error, "__context__", None) or error)
 
@@ -79,6 +81,15 @@ class _Pods(PodManager):
     def __init__(self, operator: KedroPodOperator) -> None:
         super().__init__(kube_client=operator.client, callbacks=operator.callbacks)
         self._operator = operator
+
+    def read_pod(self, pod: Any) -> Any:
+        """Return what is known of the pod. One whose Secret or ConfigMap is not there would wait
+        for it until the time to start is over."""
+        found = super().read_pod(pod)
+        for status in found.status.container_statuses or ():
+            if (waits := status.state.waiting) and waits.reason == "CreateContainerConfigError":
+                raise PodLaunchFailedException(f"{waits.reason}: {waits.message}")
+        return found
 
     def _log_message(self, message: str, container_name: str, *rest: Any) -> None:
         if container_name != self._operator.base_container_name:
@@ -101,43 +112,37 @@ def operator(
     Raises:
         ValueError: if there is what Kubernetes refuses, or passes over.
     """
-    parameters = KubernetesPodOperator.__init__.__annotations__
+    kinds = KubernetesPodOperator.__init__.__annotations__
     if not any(name in said for name in IMAGES):
         raise ValueError(f"kubernetes has none of {', '.join(IMAGES)}: say which image to run")
-    made = {name: _argument(value, parameters.get(name, ""), name) for name, value in said.items()}
-    if isinstance(variables := said.get("env_vars"), Mapping):
-        made["env_vars"] = {
-            name: value if isinstance(value, str) else json.dumps(value)
-            for name, value in variables.items()
-        }
+    made = {k: as_object(v, kinds.get(k, ""), f"kubernetes.{k}") for k, v in said.items()}
+    if isinstance(env := said.get("env_vars"), Mapping):
+        made["env_vars"] = {k: v if isinstance(v, str) else json.dumps(v) for k, v in env.items()}
     made["annotations"] = {**names, **(said.get("annotations") or {})}
     return KedroPodOperator(**{**DEFAULTS, **made}, **given)
 
 
-def _argument(value: Any, annotation: str, name: str) -> Any:
-    try:
-        return as_object(value, annotation)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"kubernetes.{name}: {error}") from error
-
-
-def as_object(value: Any, annotation: str) -> Any:
+def as_object(value: Any, annotation: str, name: str) -> Any:
     """Return a value of `airflow.yml` as what the operator takes.
 
     Args:
         value: JSON; an object of Kubernetes as it stands in YAML.
         annotation: of the operator's argument, or a class of Kubernetes' client.
+        name: of the argument.
 
     Raises:
-        AttributeError, TypeError, ValueError: if it is no such object.
+        ValueError: if it is no such object.
     """
     kind, listed = re.search(r"\bV1\w+|\bSecret\b", annotation), annotation.startswith("list[")
     mapping = isinstance(value, Mapping) and "dict[" in annotation
     if not kind or value is None or mapping:
         return value
     if listed and not isinstance(value, list):
-        raise TypeError("it must be a list")
-    made = [_made(json.dumps(each), kind[0]) for each in (value if listed else [value])]
+        raise ValueError(f"{name}: it must be a list")
+    try:
+        made = [_made(json.dumps(each), kind[0]) for each in (value if listed else [value])]
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {error}") from error
     return made if listed else made[0]
 
 

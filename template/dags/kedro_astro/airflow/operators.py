@@ -62,15 +62,12 @@ class KedroTask(BaseOperator):
         return Session(
             project=project,
             pipeline=blueprint["pipeline"],
-            nodes=work["nodes"],
             run_id=version,
-            hooks=work["hooks"],
             load_versions=own | self._upstream_versions(context, work["producers"]),
             runtime_params=nested(self._changed(context, blueprint)) | {RUN_PARAMETER: folder},
             credentials=given,
-            removes=work.get("removes", ()),
-            retention=work.get("retention"),
             code=blueprint["code"],
+            **{n: work[n] for n in ("nodes", "hooks", "removes", "retention") if n in work},
         )
 
     def done(self, session: "Session", saved: Mapping[str, str | None]) -> dict[str, Any]:
