@@ -9,8 +9,8 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.secret import Secret
-from airflow.providers.cncf.kubernetes.utils.pod_manager import PodLaunchFailedException, PodManager
-from airflow.providers.common.compat.sdk import Context
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
+from airflow.providers.common.compat.sdk import AirflowException, Context
 from kubernetes.client import ApiClient, V1EnvVar
 from kubernetes.utils.quantity import parse_quantity
 
@@ -88,7 +88,7 @@ class _Pods(PodManager):
         found = super().read_pod(pod)
         for status in found.status.container_statuses or ():
             if (waits := status.state.waiting) and waits.reason == "CreateContainerConfigError":
-                raise PodLaunchFailedException(f"{waits.reason}: {waits.message}")
+                raise AirflowException(f"{waits.reason}: {waits.message}")
         return found
 
     def _log_message(self, message: str, container_name: str, *rest: Any) -> None:
