@@ -69,10 +69,8 @@ class KedroPodOperator(InContainer, KubernetesPodOperator):
         """Return what to say of a pod that did not say itself how it ended."""
         pod = self.remote_pod or self.pod
         for status in getattr(getattr(pod, "status", None), "container_statuses", None) or ():
-            end = status.state.terminated or status.state.waiting
-            if status.name == self.base_container_name and end:
-                code = f" (exit code {end.exit_code})" if status.state.terminated else ":"
-                error = f"{end.reason}{code} {end.message or ''}"
+            if status.name == self.base_container_name and (end := status.state.terminated):
+                error = f"{end.reason} (exit code {end.exit_code}) {end.message or ''}"
         # What went wrong is behind what is raised while the pod is removed, or tried again.
         return super().failed(getattr(error, "__context__", None) or error)
 
