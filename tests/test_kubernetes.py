@@ -383,13 +383,6 @@ def test_a_pod_that_comes_to_nothing(
     pods.wait_until_none()
 
 
-def test_a_secret_that_is_not_there(executed: Callable[..., dict[str, Any]], pods: Pods) -> None:
-    """It is not waited for: a pod may take ten minutes to start."""
-    error = executed(env_from=[{"secretRef": {"name": "nowhere"}}])["error"]
-    assert 'CreateContainerConfigError: secret "nowhere" not found' in error and "\n" not in error
-    pods.wait_until_none()
-
-
 def test_a_deferrable_task(executed: Callable[..., dict[str, Any]], pods: Pods) -> None:
     pushed = executed(deferrable=True)
     assert pushed["deferred"] and "waited" in pushed["return_value"]

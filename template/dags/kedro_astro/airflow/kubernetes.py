@@ -10,7 +10,7 @@ from typing import Any
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.secret import Secret
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
-from airflow.providers.common.compat.sdk import AirflowException, Context
+from airflow.providers.common.compat.sdk import Context
 from kubernetes.client import ApiClient, V1EnvVar
 from kubernetes.utils.quantity import parse_quantity
 
@@ -79,15 +79,6 @@ class _Pods(PodManager):
     def __init__(self, operator: KedroPodOperator) -> None:
         super().__init__(kube_client=operator.client, callbacks=operator.callbacks)
         self._operator = operator
-
-    def read_pod(self, pod: Any) -> Any:
-        """Return what is known of the pod. One whose Secret or ConfigMap is not there would wait
-        for it until the time to start is over."""
-        found = super().read_pod(pod)
-        for status in found.status.container_statuses or ():
-            if (waits := status.state.waiting) and waits.reason == "CreateContainerConfigError":
-                raise AirflowException(f"{waits.reason}: {waits.message}")
-        return found
 
     def _log_message(self, message: str, container_name: str, *rest: Any) -> None:
         if container_name != self._operator.base_container_name:
