@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from engine import missing as no_engine
 from kubernetes.client import ApiException, CoreV1Api
 from kubernetes.config import ConfigException, new_client_from_config
 from scaffold import free_port, run, succeed
@@ -295,6 +296,6 @@ def wait_for(what: str, there: Callable[[], object], log: Path | None = None) ->
         time.sleep(0.2)
 
 
-if __name__ == "__main__" and not (os.environ.get("KUBECONFIG") or missing()):
+if __name__ == "__main__" and not (os.environ.get("KUBECONFIG") or missing() or no_engine()):
     # The first time it takes longer than a test may.
     binaries()

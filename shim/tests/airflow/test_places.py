@@ -93,6 +93,8 @@ def test_the_pod_of_a_kubernetes_executor(made) -> None:
     pod = "{spec: {containers: [{name: base, resources: {limits: {memory: 2Gi}}}]}}"
     tasks, _ = operators(made(f"default: {{executor_config: {{pod_override: {pod}}}}}"))
     assert tasks["first"] == {"operator": "KedroOperator", "pod": "V1Pod"}
+    (problem,) = read(made("default: {executor_config: {pod_override: [3]}}")).problems[:1]
+    assert "executor_config.pod_override: [3] is no V1Pod" in problem
 
 
 WRONG = [

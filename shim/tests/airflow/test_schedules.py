@@ -220,9 +220,11 @@ def test_all_that_is_wrong_is_named_at_once(make_project: MakeProject) -> None:
         "report: {schedule: '*/0 * * * *', queue: b, nodes: {third: {weight_rule: 1, retires: 1}},"
         " executor_config: {pod_override: 3}}\n"
         "sales: {schedule: 0 0 * * 1#6, grouping: [[frist]]}\n"
+        "whole_project: {grouping: node}\n"
     )
     problems = read(project).problems
-    for part in ("retires", "weight_rule", "'*/0 * * * *'", "1#6", "frist", "pod_override"):
+    memory = "dataset doubled is in memory"
+    for part in ("retires", "weight_rule", "'*/0 * *", "1#6", "frist", "pod_override", memory):
         assert len([problem for problem in problems if part in problem]) == 1, part
     assert [*read(project).blueprints()] == before
 

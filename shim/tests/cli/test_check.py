@@ -39,6 +39,15 @@ def test_list_where_there_is_nothing_yet(make_project: MakeProject, kedro_astro)
     )
 
 
+def test_who_waits_for_long_is_told_so(
+    make_project: MakeProject, kedro_astro, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "PATIENCE", 0.0)
+    said = kedro_astro(make_project(), "list")
+    assert said.stderr == ("Still reading the project. What do its modules do when imported?\n")
+    assert "shop.sales (sales)\n  first__second: first, second\n" in said.stdout
+
+
 def test_list_as_json(make_project: MakeProject, kedro_astro) -> None:
     catalog = CATALOG + "doubled: {type: json.JSONDataset, filepath: data/doubled.json}\n"
     project = make_project({"conf/base/catalog.yml": catalog})

@@ -93,7 +93,7 @@ def _operator(task: Blueprint, given: dict[str, Any], pipeline: str) -> KedroTas
     if "pod_override" in config:
         from kedro_astro.airflow.kubernetes import as_object
 
-        pod = as_object(config["pod_override"], "V1Pod", "pod_override")
+        pod = as_object(config["pod_override"], "V1Pod", "executor_config.pod_override")
         given["executor_config"] = {**config, "pod_override": pod}
     if place not in CONTAINERS:
         return KedroOperator(**given)

@@ -123,16 +123,16 @@ def as_object(value: Any, annotation: str, name: str) -> Any:
         ValueError: if it is no such object.
     """
     kind, listed = re.search(r"\bV1\w+|\bSecret\b", annotation), annotation.startswith("list[")
-    mapping = isinstance(value, Mapping) and "dict[" in annotation
-    if not kind or value is None or mapping:
+    if not kind or value is None or ("dict[" in annotation and isinstance(value, Mapping)):
         return value
     if listed and not isinstance(value, list):
         raise ValueError(f"{name}: it must be a list")
     try:
-        made = [_made(json.dumps(each), kind[0]) for each in (value if listed else [value])]
+        if listed:
+            return [_made(json.dumps(each), kind[0]) for each in value]
+        return _made(json.dumps(value), kind[0])
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"{name}: {error}") from error
-    return made if listed else made[0]
 
 
 @cache

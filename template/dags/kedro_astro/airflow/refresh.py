@@ -157,7 +157,8 @@ def _accepted(structure: Structure, fingerprint: str, old: Manifest, project: Pa
     wrong = wrong_settings(structure)
     if wrong:
         # Airflow may have something against the rest of the file as well.
-        rest, _ = blueprints(structure)
+        rest, unplanned = blueprints(structure)
+        wrong += unplanned.values()
         for blueprint, verdict in zip(rest, judge(rest, project), strict=True):
             wrong += _refusals(blueprint["pipeline"], verdict, structure)
         structure = replace(structure, settings=old.structure().settings)

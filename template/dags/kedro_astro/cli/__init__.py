@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from kedro_astro.__main__ import content, damage
-from kedro_astro.airflow.manifest import COMPILED, read
+from kedro_astro.airflow.manifest import COMPILED, Manifest, read
 from kedro_astro.errors import BrokenProjectError, KedroAstroError
 from kedro_astro.project import CACHE, TARGETS, find_project
 
 if TYPE_CHECKING:
     from kedro_astro.planning.check import Finding
     from kedro_astro.structure import Structure
+
+
+PATIENCE = 15.0
+"""Seconds without a word while the project is read."""
 
 
 class Group(click.Group):
@@ -88,7 +92,7 @@ def list_(as_json: bool) -> None:
     """Show each pipeline's DAG, its tasks and their nodes."""
     from kedro_astro.planning.plan import plan_all
 
-    manifest = read(_project())
+    manifest = _read(_project())
     dags: list[dict[str, Any]] = []
     for name, plan in plan_all(manifest.structure()).items():
         if isinstance(plan, KedroAstroError):
@@ -177,7 +181,7 @@ def _look(project: Path, target: str | None) -> tuple["Structure", list["Finding
     from kedro_astro.planning.check import Finding, findings
     from kedro_astro.planning.plan import chosen
 
-    manifest = read(project)
+    manifest = _read(project)
     structure = chosen(manifest.structure())
     texts = {
         file.relative_to(project).as_posix(): content(file)
@@ -189,6 +193,14 @@ def _look(project: Path, target: str | None) -> tuple["Structure", list["Finding
     )
     found += (Finding(level, "", what) for level, what in wrong_files(project))
     return structure, found, {name: text or "" for name, text in texts.items()}
+
+
+def _read(project: Path) -> Manifest:
+    """Return what is known of a project. Whoever waits for it for long is told so."""
+    if (known := read(project, lambda: PATIENCE)).still_reading:
+        click.echo("Still reading the project. What do its modules do when imported?", err=True)
+        return read(project)
+    return known
 
 
 def _show(found: Sequence["Finding"]) -> None:
