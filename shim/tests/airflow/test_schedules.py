@@ -238,6 +238,12 @@ def test_a_dag_that_airflow_never_took_is_named_and_takes_no_other_with_it(
     assert "the pipeline report" in message
 
 
+def test_the_whole_project_has_a_section_of_another_name(make_project: MakeProject) -> None:
+    project = with_settings(make_project, "whole_project: {schedule: '*/0 * * * *'}")
+    (problem,) = read(project).problems
+    assert "the pipeline __default__" in problem and "the section whole_project or def" in problem
+
+
 def test_a_timetable_that_hangs_takes_no_other_dag_with_it(
     make_project: MakeProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:

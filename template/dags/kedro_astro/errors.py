@@ -100,16 +100,16 @@ class RefusedDagError(KedroAstroError):
     """Airflow does not take a pipeline's DAG.
 
     Args:
-        pipeline: its name.
-        reason: what Airflow raised.
+        pipeline, section: its name, and that of its settings.
         file: the file or files of settings.
+        why: what Airflow raised.
         wrong: a sentence for each setting without which Airflow would take it.
     """
 
-    def __init__(self, pipeline: str, reason: str, file: str, wrong: Sequence[str]) -> None:
-        what = f"Airflow refuses the DAG of the pipeline {pipeline}: {reason.rstrip('.')}."
+    def __init__(self, pipeline: str, section: str, file: str, why: str, wrong: list[str]) -> None:
+        what = f"Airflow refuses the DAG of the pipeline {pipeline}: {why.rstrip('.')}."
         first, then = (f"{file}: ", "Correct") if wrong else ("", f"If {file} says it, correct")
-        last = f"{then} it in the section {pipeline} or default."
+        last = f"{then} it in the section {section} or default."
         super().__init__(" ".join([f"{first}{what}", *wrong, last]))
 
 

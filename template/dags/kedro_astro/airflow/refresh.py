@@ -23,6 +23,7 @@ from kedro_astro.errors import CacheError, RefusedDagError, shown
 from kedro_astro.planning import Blueprint
 from kedro_astro.planning.blueprint import blueprints
 from kedro_astro.project import command, write
+from kedro_astro.settings.models import section_name
 from kedro_astro.settings.read import must_be, wrong_settings
 from kedro_astro.structure import Structure, from_json, nothing
 
@@ -160,7 +161,7 @@ def _accepted(structure: Structure, fingerprint: str, old: Manifest, project: Pa
         rest, unplanned = blueprints(structure)
         wrong += unplanned.values()
         for blueprint, verdict in zip(rest, judge(rest, project), strict=True):
-            wrong += _refusals(blueprint["pipeline"], verdict, structure)
+            wrong += _refusals(blueprint["pipeline"], verdict, structure.settings_file)
         structure = replace(structure, settings=old.structure().settings)
     made, unplanned = blueprints(structure)
     refused = {name: [why] for name, why in unplanned.items()}
@@ -179,15 +180,15 @@ def _accepted(structure: Structure, fingerprint: str, old: Manifest, project: Pa
                 taken.setdefault(verdict.blueprint["dag_id"], verdict.blueprint)
             elif others:
                 trials[name] = others
-            refused.setdefault(name, [*_refusals(name, verdict, structure)])
+            refused.setdefault(name, [*_refusals(name, verdict, structure.settings_file)])
     wrong += [text for texts in refused.values() for text in texts]
     in_order = sorted(taken.values(), key=lambda blueprint: blueprint["pipeline"])
     problems = [*structure.problems, *(f"  {text}" for text in dict.fromkeys(wrong))]
     return to_bytes(structure, in_order, problems, fingerprint)
 
 
-def _refusals(pipeline: str, verdict: Verdict, structure: Structure) -> Iterator[str]:
+def _refusals(pipeline: str, verdict: Verdict, file: str) -> Iterator[str]:
     """Yield a sentence for each thing that Airflow has against a pipeline's DAG."""
     for reason, said in verdict.refusals.items():
         wrong = [f"{k} is {shown(value)}. It must be {must_be(k)}." for k, value in said.items()]
-        yield str(RefusedDagError(pipeline, reason, structure.settings_file, wrong))
+        yield str(RefusedDagError(pipeline, section_name(pipeline), file, reason, wrong))
