@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from client import Client
 from engine import missing as no_engine
 from kedro_astro.airflow.standalone import running
 from kube import api, cluster, missing, wait_for
-from kubernetes.client import ApiException, CoreV1Api
+from kubernetes.client import ApiException, CoreV1Api, RbacAuthorizationV1Api
 from s3 import Store
 from scaffold import ROOT, append, files_with, python, succeed
 from tasks import image_of, same_as, says
@@ -58,6 +59,22 @@ waited:
 """
 
 
+KEEP = """
+from kedro.pipeline import node, pipeline
+
+
+def create_pipeline(**kwargs):
+    return pipeline([node(lambda: [1], None, "kept", name="keep")])
+"""
+KEPT = """
+kept:
+  type: json.JSONDataset
+  filepath: s3://bucket/kept.json
+  credentials: keys
+"""
+"""A catalog entry of the environment `keys` alone."""
+
+
 @pytest.fixture(scope="module")
 def store(bucket: tuple[Path, Store]) -> Store:
     return bucket[1]
@@ -65,12 +82,15 @@ def store(bucket: tuple[Path, Store]) -> Store:
 
 @pytest.fixture(scope="module")
 def project(bucket: tuple[Path, Store]) -> Path:
-    """The example, and a pipeline that waits for a file in the bucket."""
+    """The example, a pipeline that waits for a file in the bucket, and one that needs keys."""
     project, _ = bucket
-    slow = project / "src/penguins/pipelines/slow"
-    slow.mkdir()
-    (slow / "__init__.py").write_text(SLOW)
+    for name, text in {"slow": SLOW, "keep": KEEP}.items():
+        folder = project / "src/penguins/pipelines" / name
+        folder.mkdir()
+        (folder / "__init__.py").write_text(text)
     append(project / "conf/base/catalog.yml", CATALOG)
+    shutil.copytree(project / "conf/airflow", project / "conf/keys")
+    append(project / "conf/keys/catalog.yml", KEPT)
     return project
 
 
@@ -118,6 +138,30 @@ class Pods:
 
     def kill(self, name: str) -> None:
         self.api.delete_namespaced_pod(name, self.namespace, grace_period_seconds=0)
+
+    def secrets(self) -> set[str]:
+        secrets = self.api.list_namespaced_secret(self.namespace).items
+        return {secret.metadata.name for secret in secrets if secret.type == "Opaque"}
+
+    def described(self, name: str) -> str:
+        """All that is to be seen of a pod."""
+        return str(self.api.read_namespaced_pod(name, self.namespace))
+
+    @cached_property
+    def token(self) -> str:
+        """Return a key of who may do all with pods, and nothing else."""
+        name = "makes-pods"
+        rules = [{"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": ["*"]}]
+        account = {"kind": "ServiceAccount", "name": name, "namespace": self.namespace}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+        metadata = {"metadata": {"name": name}}
+        rights = RbacAuthorizationV1Api(self.api.api_client)
+        rights.create_namespaced_role(self.namespace, {**metadata, "rules": rules})
+        binding = {**metadata, "subjects": [account], "roleRef": role}
+        rights.create_namespaced_role_binding(self.namespace, binding)
+        self.api.create_namespaced_service_account(self.namespace, metadata)
+        made = self.api.create_namespaced_service_account_token(name, self.namespace, {"spec": {}})
+        return str(made.status.token)
 
     def _log(self, name: str) -> str:
         try:
@@ -276,6 +320,7 @@ for name in names:
         annotations = {"kedro/pipeline": "__default__", "kedro/nodes": name}
         said = {**said, "namespace": namespace}
         task = operator(annotations, said, {"task_id": airflow_id(name)})
+        task.made_of = "", {"credentials": {}}, {}
         task.name = task._set_name(task.name)
         task.add({"KEDRO_ASTRO_SESSION_00": "{}"})
         ids = {"dag_id": "__default__", "task_id": task.task_id, "map_index": -1, "try_number": 1}
@@ -310,11 +355,11 @@ from types import SimpleNamespace as Thing
 sys.path.insert(0, str(Path("dags").resolve()))
 import kedro_dags
 from airflow.providers.common.compat.sdk import TaskDeferred
-dag, pushed, now = vars(kedro_dags)["penguins.slow"], {}, datetime.now(timezone.utc)
-task = dag.get_task("wait")
+dag, pushed, now = vars(kedro_dags)[sys.argv[1]], {}, datetime.now(timezone.utc)
+task, = (task for task in dag.tasks if task.task_id in ("wait", "keep"))
 run = Thing(dag_id=dag.dag_id, run_id="test", run_after=now, start_date=now)
 push = lambda key, value: pushed.update({key: value})
-ids = {"dag_id": dag.dag_id, "task_id": "wait", "run_id": "test", "map_index": -1}
+ids = {"dag_id": dag.dag_id, "task_id": task.task_id, "run_id": "test", "map_index": -1}
 ti = Thing(**ids, try_number=1, start_date=now, xcom_push=push)
 context = {"ti": ti, "run_id": "test", "dag_run": run, "dag": dag, "params": dag.params.dump()}
 async def first(trigger):
@@ -330,7 +375,7 @@ except Exception as error:
     pushed["error"] = str(error)
 print(json.dumps(pushed))
 """
-"""Execute the task that waits, and what it defers to, without an Airflow; say what it pushes."""
+"""Execute a DAG's first task, and what it defers to, without an Airflow; say what it pushes."""
 
 FAILURES: tuple[tuple[dict[str, Any], str], ...] = (
     (
@@ -341,27 +386,37 @@ FAILURES: tuple[tuple[dict[str, Any], str], ...] = (
     ({"config_file": "away"}, "port=9): Failed to establish a new connection"),
     ({"container_resources": {"limits": {"memory": "40Mi"}}}, "there was no memory left"),
     ({"container_resources": {"limits": {"memory": "12Mi"}}}, "OOMKilled (exit code 137)"),
+    (
+        {"env_from": [{"secretRef": {"name": "nowhere"}}], "startup_timeout_seconds": 5},
+        'CreateContainerConfigError: secret "nowhere" not found',
+    ),
 )
 """What airflow.yml says of a pod that comes to nothing, and what is said of it."""
 
 
 @pytest.fixture
 def executed(
-    project: Path, kubernetes: dict[str, Any], tmp_path: Path, store: Store
+    project: Path, kubernetes: dict[str, Any], tmp_path: Path, store: Store, pods: Pods
 ) -> Callable[..., dict[str, Any]]:
-    """Executes the task that waits by its operator alone, and returns what it pushes."""
+    """Executes a pipeline's first task by its operator alone, and returns what it pushes."""
     (store.folder / "bucket/open").touch()
     own = tmp_path / "penguins"
     shutil.copytree(project, own, ignore=shutil.ignore_patterns(".kedro-astro"))
     kubeconfig = Path(kubernetes["config_file"]).read_text()
     (own / "away").write_text(re.sub(r"(https://[^:\"]+):\d+", r"\1:9", kubeconfig))
+    own_token = re.sub(r'("token": ")[^"]+', rf"\g<1>{pods.token}", kubeconfig)
+    (own / "makes_no_secrets").write_text(own_token)
 
-    def executed(**said: object) -> dict[str, Any]:
-        says(
-            own, run_in="kubernetes", kubernetes={**kubernetes, "kubernetes_conn_id": None, **said}
-        )
-        environment = {"AIRFLOW_HOME": str(tmp_path)}
-        done = succeed(python("-W", "ignore", "-c", EXECUTE), own, environment)
+    def executed(
+        pipeline: str = "slow", env: str = "airflow", credentials: object = None, **said: object
+    ) -> dict[str, Any]:
+        of_pods = {**kubernetes, "kubernetes_conn_id": None, **said}
+        says(own, env, run_in="kubernetes", kubernetes=of_pods, credentials=credentials)
+        environment = {"AIRFLOW_HOME": str(tmp_path), "KEDRO_ENV": env}
+        _, *connection = store.connection("store").items()
+        environment["AIRFLOW_CONN_STORE"] = json.dumps(dict(connection))
+        execute = python("-W", "ignore", "-c", EXECUTE, f"penguins.{pipeline}")
+        done = succeed(execute, own, environment)
         pushed: dict[str, Any] = json.loads(done.splitlines()[-1])
         return pushed
 
@@ -386,4 +441,34 @@ def test_a_pod_that_comes_to_nothing(
 def test_a_deferrable_task(executed: Callable[..., dict[str, Any]], pods: Pods) -> None:
     pushed = executed(deferrable=True)
     assert pushed["deferred"] and "waited" in pushed["return_value"]
+    pods.wait_until_none()
+
+
+WITH_KEYS = {"pipeline": "keep", "env": "keys", "credentials": {"keys": "store"}, "env_from": []}
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_credentials_of_airflow_reach_a_pod(
+    executed: Callable[..., dict[str, Any]], pods: Pods, store: Store, deferrable: bool
+) -> None:
+    """A Secret brings them, which goes with the pod."""
+    kept = store.folder / "bucket/kept.json"
+    kept.unlink(missing_ok=True)
+    pushed = executed(**WITH_KEYS, deferrable=deferrable, on_finish_action="keep_pod")
+    assert "kept" in pushed["return_value"] and json.loads(kept.read_text()) == [1]
+    (pod,) = pods.names()
+    assert store.secret not in pods.described(pod)
+    (secret,) = pods.secrets() - {"store"}
+    assert secret in pods.described(pod)
+    pods.kill(pod)
+    pods.wait_until_none()
+    wait_for("The end of its Secret", lambda: pods.secrets() == {"store"})
+
+
+def test_who_may_make_no_secret(
+    executed: Callable[..., dict[str, Any]], pods: Pods, project: Path
+) -> None:
+    """The pod that waits for it is removed."""
+    error = executed(**WITH_KEYS, config_file="makes_no_secrets")["error"]
+    assert 'cannot create resource "secrets"' in error and "\n" not in error
     pods.wait_until_none()

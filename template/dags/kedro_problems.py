@@ -14,6 +14,6 @@ PROJECT = Path(os.environ.get("KEDRO_ASTRO_PROJECT") or DAGS.parent)
 if str(DAGS) not in sys.path:
     sys.path.insert(0, str(DAGS))
 
-from kedro_astro.airflow.problems import raise_problems  # noqa: E402
+from kedro_astro.airflow.manifest import raise_problems  # noqa: E402
 
 raise_problems(PROJECT)

@@ -33,9 +33,9 @@ def image_of(project: Path, name: str) -> Iterator[str]:
     run(["docker", "image", "rm", "--force", name], ROOT)
 
 
-def says(project: Path, **said: object) -> None:
+def says(project: Path, env: str = "airflow", **said: object) -> None:
     """Have airflow.yml say this of all pipelines, and nothing else."""
-    (project / "conf/airflow/airflow.yml").write_text(json.dumps({"default": said}))
+    (project / f"conf/{env}/airflow.yml").write_text(json.dumps({"default": said}))
 
 
 def same_as(after_kedro_run: Path, store: Store) -> bool:

@@ -121,7 +121,7 @@ def test_what_is_wrong_is_said_and_the_last_good_settings_stay(
 def test_memory_that_would_cross_is_shown_and_takes_one_dag(make_project: MakeProject) -> None:
     project = make_project({"conf/base/airflow.yml": "sales: {grouping: node}"})
     then = """
-from kedro_astro.airflow.problems import raise_problems
+from kedro_astro.airflow.manifest import raise_problems
 try:
     raise_problems(Path(sys.argv[1]))
 except Exception as error:

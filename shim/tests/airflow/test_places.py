@@ -34,6 +34,14 @@ theirs = {"docker": "docker.operators.docker", "kubernetes": "cncf.kubernetes.op
 there = [place for place, name in theirs.items() if f"airflow.providers.{name}" in sys.modules]
 print(json.dumps([tasks, there]))
 """
+ADD = """
+said = {}
+for task in found["shop.sales"].tasks:
+    task.add({"KEDRO_ASTRO_SESSION_00": "{}"})
+    in_pod = {each.name: each.value for each in task.env_vars}
+    said[task.task_id] = [in_pod, task.secret and task.secret[1], len(task.env_from)]
+print(json.dumps([said, None]))
+"""
 FILES = CATALOG + "doubled: {type: json.JSONDataset, filepath: data/doubled.json}\n"
 
 
@@ -50,8 +58,8 @@ def made(make_project: MakeProject):
     return make
 
 
-def operators(project: Path) -> Any:
-    return parse(project, OPERATORS)
+def operators(project: Path, script: str = OPERATORS) -> Any:
+    return parse(project, script)
 
 
 def test_each_task_has_a_place(made) -> None:
@@ -160,11 +168,15 @@ def test_an_unknown_place(made) -> None:
     assert "run_in is 'kubernete'. Did you mean kubernetes?" in problem
 
 
-def test_credentials_of_airflow_are_in_no_pod(made) -> None:
-    text = "sales: {run_in: kubernetes, kubernetes: {image: x}, credentials: {store: aws_default}}"
-    (problem,) = read(made(text)).problems
-    assert "credentials from Airflow's connections would stand in its pod" in problem
-    assert "env_from" in problem and "${oc.env:NAME}" in problem
+@pytest.mark.parametrize("credentials", [{}, {"store": "aws_default"}])
+def test_credentials_of_airflow_stand_in_no_pod(made, credentials: dict[str, str]) -> None:
+    """The session that holds them is in a Secret, which the pod names."""
+    task = {"run_in": "kubernetes", "kubernetes": {"image": "x"}, "credentials": credentials}
+    tasks, _ = operators(made(json.dumps({"sales": task})), ADD)
+    in_pod, in_secret, sources = tasks["first"]
+    session = {"KEDRO_ASTRO_SESSION_00": "{}"}
+    assert (in_pod, in_secret) == (({}, session) if credentials else (session, None))
+    assert bool(sources) == bool(credentials)
 
 
 def test_one_task_of_nodes_with_two_images(made) -> None:

@@ -13,10 +13,10 @@ from projects import SALES, MakeProject
 
 LOOK = """
 import os
-from kedro_astro.airflow import problems
+from kedro_astro.airflow.manifest import raise_problems
 os.environ.update(ENV)
 try:
-    problems.raise_problems(Path(sys.argv[1]))
+    raise_problems(Path(sys.argv[1]))
     said = ""
 except Exception as error:
     said = str(error)

@@ -30,7 +30,7 @@ def timetable(dag):
     return json.dumps(BaseSerialization.serialize(dag)["__var"]["timetable"], default=str)
 """
 REFUSALS = """
-from kedro_astro.airflow.problems import raise_problems
+from kedro_astro.airflow.manifest import raise_problems
 try:
     raise_problems(Path(sys.argv[1]))
     print(json.dumps([sorted(found), ""]))

@@ -5,12 +5,21 @@ import re
 import reprlib
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
-from pathlib import Path
 from signal import SIGKILL, Signals
 
 
 class KedroAstroError(Exception):
-    """Base of all errors of kedro-astro that a user can cause and mend."""
+    """Base of all errors of kedro-astro that a user can cause and mend.
+
+    The docstring of each is what the user reads, unless it is given another text.
+
+    Args:
+        text: to read instead.
+        values: what stands in braces in the docstring, by name.
+    """
+
+    def __init__(self, *text: str, **values: object) -> None:
+        super().__init__(*text or [" ".join(str(self.__doc__).split()).format(**values)])
 
 
 class BrokenProjectError(KedroAstroError):
@@ -34,66 +43,47 @@ class BrokenProjectError(KedroAstroError):
 
 
 class ConfigurationError(KedroAstroError):
-    """A section of the project's configuration cannot be used.
+    """The {section} of this project {what}. Correct it in {where}."""
 
-    Args:
-        section: `catalog`, `parameters` or `airflow`.
-        what: completes "the catalog ...".
-        files: that say it, if they are known.
-    """
 
-    def __init__(self, section: str, what: str, files: str = "") -> None:
-        where = f"{section}*.yml or {section}/, below conf/base or in the environment's folder"
-        super().__init__(f"The {section} of this project {what}. Correct it in {files or where}.")
+class NoEnvironmentError(KedroAstroError):
+    """The folder {folder} is not there. Make it (it may be empty), or correct KEDRO_ENV."""
+
+
+class NoProjectError(KedroAstroError):
+    """{folder} is in no project: neither it nor a folder above it has pyproject.toml and
+    dags/kedro_dags.py, which the template brings. Change into your project; in an image look into
+    .dockerignore, whether it leaves one of them out."""
 
 
 class InterpreterError(KedroAstroError):
-    """The interpreter that is to read the project and to run its nodes cannot.
-
-    Args:
-        why: a sentence without its full stop.
-    """
-
-    def __init__(self, why: str) -> None:
-        next_ = "Install the requirements for it (`uv sync`), or set KEDRO_ASTRO_PYTHON to the one"
-        super().__init__(f"{why}. {next_} that has Kedro and the project's libraries.")
+    """{why}. Install the requirements for it (`uv sync`), or set KEDRO_ASTRO_PYTHON to the one that
+    has Kedro and the project's libraries."""
 
 
 class SessionError(KedroAstroError):
-    """The process in which a task's nodes ran has failed; its log lines say more.
+    """The process in which a task's nodes ran has failed; its log lines say more."""
 
-    Args:
-        what: the error that ended it.
-    """
+
+class ContainerError(SessionError):
+    """The {place} container of this task, of the image {image}, has failed: {why}. Its image,
+    resources and access are under `{place}` in airflow.yml."""
+
+
+class TooLargeError(SessionError):
+    """The parameters of this run take {size:,} bytes, and a container is given no more than
+    {most:,}. Save what is large, and load it as a dataset."""
 
 
 class CrossingError(KedroAstroError):
-    """An in-memory dataset would have to cross from one task to another.
-
-    Args:
-        pipeline, dataset: where and what.
-        producer, consumer: the nodes that save and load it.
-    """
-
-    def __init__(self, pipeline: str, dataset: str, producer: str, consumer: str) -> None:
-        what = f"Pipeline {pipeline}: the dataset {dataset} is in memory, or confirmed, and would"
-        where = f"have to go from the task of node {producer} to that of node {consumer}"
-        next_ = "Declare it in the catalog as a type that saves it, or keep the two together"
-        super().__init__(f"{what} {where}. {next_} (`grouping: memory` does).")
+    """Pipeline {pipeline}: the dataset {dataset} is in memory, or confirmed, and would have to go
+    from the task of node {producer} to that of node {consumer}. Declare it in the catalog as a type
+    that saves it, or keep the two together (`grouping: memory` does)."""
 
 
 class SameIdError(KedroAstroError):
-    """Two pipelines would be DAGs of one id.
-
-    Args:
-        pipeline, other: the one that is left out, and the one that has the id.
-        dag_id: the id.
-    """
-
-    def __init__(self, pipeline: str, other: str, dag_id: str) -> None:
-        what = f"its DAG would be called {dag_id}, as that of pipeline {other}"
-        next_ = "Rename one of the two, or give one a `dag_id` in airflow.yml."
-        super().__init__(f"Pipeline {pipeline}: {what}. {next_}")
+    """Pipeline {pipeline}: its DAG would be called {dag_id}, as that of pipeline {other}. Rename
+    one of the two, or give one a `dag_id` in airflow.yml."""
 
 
 class RefusedDagError(KedroAstroError):
@@ -114,70 +104,78 @@ class RefusedDagError(KedroAstroError):
 
 
 class CacheError(KedroAstroError):
-    """What is known of the project cannot be kept.
-
-    Args:
-        path: the manifest.
-        error: what the system says.
-    """
-
-    def __init__(self, path: Path, error: OSError) -> None:
-        file = error.filename2 or error.filename or path
-        what = f"{file} cannot be used ({error.strerror or error})"
-        next_ = f"Delete the folder {path.parent}, or let Airflow write there."
-        super().__init__(f"{what}, so what is known of this project may be old. {next_}")
+    """{file} cannot be used ({why}), so what is known of this project may be old. Delete the folder
+    {folder}, or let Airflow write there."""
 
 
 class StillReadingError(KedroAstroError):
-    """Reading the project takes longer than Airflow lets a DAG file take.
-
-    Args:
-        kept: how many DAGs are there meanwhile.
-    """
-
-    def __init__(self, kept: int) -> None:
-        there = f"the {kept} DAGs of the last reading stay" if kept else "there are no DAGs"
-        what = "Reading this project's pipelines takes longer than Airflow waits for a DAG file."
-        next_ = f"Until it is done, in the background, {there}. What do they do when imported?"
-        super().__init__(f"{what} {next_}")
+    """Reading this project's pipelines takes longer than Airflow waits for a DAG file. Until it is
+    done, in the background, {there}. What do they do when imported?"""
 
 
 class CredentialsError(KedroAstroError):
-    """Kedro's credentials cannot be had from an Airflow connection.
+    """airflow.yml takes the credentials {name} from the Airflow connection {conn_id}, which {why}.
+    Make or mend it in Airflow (Admin, Connections) or wherever your connections are kept, or name
+    another one under `credentials` in airflow.yml."""
 
-    Args:
-        name, conn_id: of the two.
-        why: completes "the connection, which ...".
-    """
 
-    def __init__(self, name: str, conn_id: str, why: str) -> None:
-        what = f"airflow.yml takes the credentials {label(name)} from the Airflow connection"
-        next_ = "Make or mend it in Airflow (Admin, Connections) or wherever your connections are"
-        last = "kept, or name another one under `credentials` in airflow.yml."
-        super().__init__(f"{what} {label(conn_id)}, which {why}. {next_} {last}")
+class OnlyAirflowsError(KedroAstroError):
+    """The credentials {name} are the Airflow connection {conn_id}, says {file}. Tasks on Airflow
+    have it, and `kedro run` does not: put your own into conf/local/credentials.yml."""
 
 
 class SettingsError(KedroAstroError):
     """Something in `airflow.yml` cannot be used; the message says what, where and the remedy."""
 
 
+class TwoValuesError(SettingsError):
+    """airflow.yml says of {key} {other} for {first} and {value} for {second}, which run in one
+    task. Give them the same value, say it for single nodes (`nodes`), or group the nodes apart
+    (`grouping`)."""
+
+
+class NoSuchNameError(SettingsError):
+    """airflow.yml names the {what} {path}, which cannot be imported: {why}. Correct the name there,
+    or add it to your project."""
+
+
 class ManifestError(KedroAstroError):
-    """The compiled manifest that `KEDRO_ASTRO_MANIFEST` names cannot be used.
+    """The compiled manifest {path} cannot be used: {why}. Build the image anew, with `kedro astro
+    compile` in its Dockerfile (`astro deploy` without --dags). Where dags/ is deployed by itself,
+    do `kedro astro compile dags/manifest.jsonl` before. Or unset KEDRO_ASTRO_MANIFEST."""
 
-    Args:
-        path: the file.
-        reason: what is wrong with it.
-    """
 
-    def __init__(self, path: Path, reason: str) -> None:
-        next_ = "Build the image anew, with `kedro astro compile` in its Dockerfile (`astro deploy`"
-        next_ += " without --dags). Where dags/ is deployed by itself, do `kedro astro compile"
-        next_ += " dags/manifest.jsonl` before. Or unset KEDRO_ASTRO_MANIFEST."
-        super().__init__(f"The compiled manifest {path} cannot be used: {reason}. {next_}")
+class ParameterError(KedroAstroError):
+    """A parameter of this run is ???, which to Kedro's configuration is no value. Start the run
+    again with another one."""
+
+
+class UnknownParameterError(ParameterError):
+    """This run was started with the parameter {name}, which the DAG does not have. {meant} To pass
+    it on all the same, name it under `params` in airflow.yml."""
+
+
+class NoValueError(ParameterError):
+    """This run needs a value for {name}, which the project's configuration takes from it. Start it
+    with one, or put `{name}` under `params` in airflow.yml."""
+
+
+class TemplateError(ParameterError):
+    """airflow.yml sets the parameter {name} to {template!r}, which cannot be rendered: {why}. A run
+    without a logical date has no ds and no data interval: start it with one, or with a value for
+    that parameter."""
 
 
 class StandaloneError(KedroAstroError):
     """The local Airflow could not be started, reached or driven."""
+
+
+class RunningError(StandaloneError):
+    """It is already running at {where}. Ctrl-C in its terminal stops it."""
+
+
+class PortError(StandaloneError):
+    """Port {port} is taken by another program. Name another."""
 
 
 def shown(value: object) -> str:

@@ -2,11 +2,13 @@
 
 import os
 import re
+import subprocess
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO, Any
 
 SHIM = Path(__file__).resolve().parent
 """The folder of this package."""
@@ -147,6 +149,21 @@ def write(file: Path, content: bytes) -> None:
         temporary.touch(mode=0o600)
         temporary.write_bytes(content)
         temporary.replace(file)
+
+
+def start(
+    arguments: Sequence[str], folder: Path, output: IO[Any], **more: Any
+) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own, which neither asks nor is asked from a terminal.
+
+    Args:
+        arguments: of its command line.
+        folder: that it starts in.
+        output: for all that it writes.
+        more: other arguments of `subprocess.Popen`.
+    """
+    of_its_own = {"stdin": subprocess.DEVNULL, "start_new_session": True, **more}
+    return subprocess.Popen(arguments, cwd=folder, stdout=output, stderr=output, **of_its_own)
 
 
 def command(python: str, *arguments: str) -> list[str]:

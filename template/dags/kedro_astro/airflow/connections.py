@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from kedro_astro.errors import CredentialsError, SettingsError
+from kedro_astro.errors import CredentialsError, SettingsError, label
 from kedro_astro.structure import nested
 
 _THEIRS = "aws_access_key_id aws_secret_access_key aws_session_token region_name endpoint_url"
@@ -36,7 +36,7 @@ def credentials(connections: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         except Exception as error:
             unknown = f"is not there, or cannot be read as one ({type(error).__name__})"
             why = str(error) if isinstance(error, SettingsError) else unknown
-            raise CredentialsError(name, conn_id, why) from None
+            raise CredentialsError(name=label(name), conn_id=label(conn_id), why=why) from None
     return made
 
 

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from kedro_astro.airflow.operators import KedroTask, mask_secret
-from kedro_astro.errors import SessionError
+from kedro_astro.errors import ContainerError, SessionError
 from kedro_astro.project import IN_DAGS
 from kedro_astro.running.container import variables
 from kedro_astro.running.protocol import Listener
@@ -73,6 +73,5 @@ class InContainer(KedroTask):
         if (body := str(getattr(error, "body", ""))).startswith("{"):
             said = json.loads(body).get("message", said)
         place, image = self.made_of[2]["run_in"], getattr(self, "image", None)
-        what = f"The {place} container of this task, of the image {image}, has failed"
-        next_ = f"Its image, resources and access are under `{place}` in airflow.yml."
-        return f"{what}: {' '.join(said.split())[:1000].rstrip('.')}. {next_}"
+        why = " ".join(said.split())[:1000].rstrip(".")
+        return str(ContainerError(place=place, image=image, why=why))

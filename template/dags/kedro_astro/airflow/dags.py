@@ -140,17 +140,16 @@ def imported(path: str, source: str, what: str) -> Any:
         what: the setting that names it, for the error.
 
     Raises:
-        SettingsError: if there is no such module or name.
+        NoSuchNameError: if there is no such module or name.
     """
     if source not in sys.path:
         sys.path.insert(0, source)
     try:
         return pkgutil.resolve_name(path)
     except (ImportError, AttributeError) as error:
-        from kedro_astro.errors import SettingsError
+        from kedro_astro.errors import NoSuchNameError
 
-        said = f"airflow.yml names the {what} {path}, which cannot be imported: {error}."
-        raise SettingsError(f"{said} Correct the name there, or add it to your project.") from error
+        raise NoSuchNameError(what=what, path=path, why=error) from error
 
 
 class Callback:
@@ -172,6 +171,6 @@ class Callback:
         """Call the function with Airflow's context.
 
         Raises:
-            SettingsError: if there is no such module or function.
+            NoSuchNameError: if there is no such module or function.
         """
         return imported(self.path, self.source, "callback")(context)

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import cache, cached_property
 from typing import Any
+from uuid import uuid4
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.secret import Secret
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 from airflow.providers.common.compat.sdk import Context
-from kubernetes.client import ApiClient, V1EnvVar
+from kubernetes.client import ApiClient, V1EnvFromSource, V1EnvVar, V1SecretEnvSource
 from kubernetes.utils.quantity import parse_quantity
 
 from kedro_astro.airflow.containers import COMMAND, InContainer
@@ -29,7 +30,14 @@ DEFAULTS |= {"startup_timeout_seconds": 600, "startup_check_interval_seconds": 1
 
 
 class KedroPodOperator(InContainer, KubernetesPodOperator):
-    """Run the nodes of one task in a pod."""
+    """Run the nodes of one task in a pod.
+
+    Attributes:
+        secret: name of the Secret that holds the session, and what is in it. There is one if the
+            session has credentials: whoever may look at pods is not to read them.
+    """
+
+    secret: tuple[str, Mapping[str, str]] | None = None
 
     def execute(self, context: Context) -> Any:
         """Run it, or if it is deferrable start it."""
@@ -47,10 +55,40 @@ class KedroPodOperator(InContainer, KubernetesPodOperator):
 
     def add(self, variables: Mapping[str, str]) -> None:
         """Give the pod's container environment variables more."""
+        if self.made_of[1]["credentials"]:
+            name = f"kedro-astro-{uuid4()}"
+            self.secret = name, variables
+            source = V1EnvFromSource(secret_ref=V1SecretEnvSource(name))
+            self.env_from = [*self.env_from, source]
+            return
         given = self.env_vars
         if isinstance(given, dict):
             given = [V1EnvVar(name, value) for name, value in given.items()]
         self.env_vars = [*given, *(V1EnvVar(*variable) for variable in variables.items())]
+
+    def get_or_create_pod(self, pod_request_obj: Any, context: Context) -> Any:
+        """Make the pod, and then the Secret that its start waits for, which goes when it goes."""
+        pod = super().get_or_create_pod(pod_request_obj, context)
+        try:
+            if self.secret:
+                about = self.pod_manager.read_pod(pod).metadata
+                owner = {"apiVersion": "v1", "kind": "Pod", "name": about.name, "uid": about.uid}
+                name, data = self.secret
+                metadata = {"name": name, "ownerReferences": [owner]}
+                secret = {"metadata": metadata, "stringData": data}
+                self.client.create_namespaced_secret(about.namespace, secret)
+        except Exception:
+            self.process_pod_deletion(pod, reraise=False)
+            raise
+        return pod
+
+    def await_pod_start(self, pod: Any) -> None:
+        """Wait for it; of one that does not start it is known what it waits for."""
+        try:
+            super().await_pod_start(pod)
+        except Exception:
+            self.remote_pod = self.pod_manager.read_pod(pod)
+            raise
 
     @cached_property
     def pod_manager(self) -> PodManager:
@@ -67,12 +105,18 @@ class KedroPodOperator(InContainer, KubernetesPodOperator):
 
     def failed(self, error: object) -> str:
         """Return what to say of a pod that did not say itself how it ended."""
+        # What went wrong is behind what is raised while the pod is removed, or tried again.
+        error = getattr(error, "__context__", None) or error
         pod = self.remote_pod or self.pod
         for status in getattr(getattr(pod, "status", None), "container_statuses", None) or ():
-            if status.name == self.base_container_name and (end := status.state.terminated):
+            if status.name != self.base_container_name:
+                continue
+            if end := status.state.terminated:
                 error = f"{end.reason} (exit code {end.exit_code}) {end.message or ''}"
-        # What went wrong is behind what is raised while the pod is removed, or tried again.
-        return super().failed(getattr(error, "__context__", None) or error)
+            # One that is only being made says so, without a message.
+            elif (wait := status.state.waiting) and (wait.message or "") not in str(error):
+                error = f"{error} {wait.reason}: {wait.message}"
+        return super().failed(error)
 
 
 class _Pods(PodManager):

@@ -21,7 +21,7 @@ from kedro_astro.project import PYTHON, SHIM, cache_folder, kedro_env
 if TYPE_CHECKING:
     from kedro_astro.structure import Structure
 
-FORMAT = 13
+FORMAT = 14
 """Version of the file; the checksum starts with it, so one of another is as good as damaged."""
 
 COMPILED = "KEDRO_ASTRO_MANIFEST"
@@ -133,6 +133,24 @@ def read(
     return refresh(project, path, wait and wait())
 
 
+def raise_problems(project: Path) -> None:
+    """Raise what is wrong with the project, for `dags/kedro_problems.py` to show in Airflow's UI.
+
+    Raises:
+        BrokenProjectError: if pipelines could not be read, or cannot be DAGs.
+        StillReadingError: if the project is being read for longer than Airflow would wait.
+    """
+    from kedro_astro.errors import BrokenProjectError, StillReadingError
+
+    manifest = read(project, patience)
+    kept = len(manifest.dag_ids)
+    if manifest.still_reading:
+        there = f"the {kept} DAGs of the last reading stay" if kept else "there are no DAGs"
+        raise StillReadingError(there=there)
+    if manifest.problems:
+        raise BrokenProjectError(manifest.problems, kept)
+
+
 def patience() -> float:
     """Return how many seconds a parse waits for a reading: Airflow stops a file that takes longer,
     and DAGs have to be built."""
@@ -175,7 +193,7 @@ def own_python() -> str | None:
     if not os.access(path, os.X_OK):
         from kedro_astro.errors import InterpreterError
 
-        raise InterpreterError(f"{PYTHON} says {path}, where there is none")
+        raise InterpreterError(why=f"{PYTHON} says {path}, where there is none")
     return path
 
 
@@ -218,8 +236,8 @@ def _compiled(path: Path, env: str | None) -> Manifest:
     try:
         manifest = Manifest(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise ManifestError(path, f"it cannot be read ({error})") from error
+        raise ManifestError(path=path, why=f"it cannot be read ({error})") from error
     if manifest.env != (env or ""):
-        reason = f"it is of the Kedro environment {manifest.env!r}, and tasks would run in {env!r}"
-        raise ManifestError(path, reason)
+        why = f"it is of the Kedro environment {manifest.env!r}, and tasks would run in {env!r}"
+        raise ManifestError(path=path, why=why)
     return manifest

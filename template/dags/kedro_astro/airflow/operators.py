@@ -85,6 +85,8 @@ class KedroTask(BaseOperator):
                 run give any name, and a misspelt one would change nothing. And if one has no value
                 that only the run could know.
         """
+        from kedro_astro.errors import NoValueError
+
         form = context["dag"].params
         templates, parameters = blueprint["templates"], blueprint["parameters"]
         changed = {}
@@ -94,9 +96,7 @@ class KedroTask(BaseOperator):
             if name in templates and value == templates[name]:
                 value = self._rendered(name, value, context)  # noqa: PLW2901
             if value is None and name in blueprint["run_parameters"]:
-                what = f"This run needs a value for {name}, which the project's configuration takes"
-                next_ = f"Start it with one, or put `{name}` under `params` in airflow.yml."
-                raise AirflowFailException(f"{what} from it. {next_}")
+                raise AirflowFailException(NoValueError(name=name))
             if name not in parameters or value != parameters[name]:
                 changed[name] = value
         return changed
@@ -105,9 +105,9 @@ class KedroTask(BaseOperator):
         try:
             return self.render_template(template, context)
         except Exception as error:
-            what = f"airflow.yml sets the parameter {name} to {template!r}, which cannot be"
-            why = "A run without a logical date has no ds and no data interval: start it with one,"
-            said = f"{what} rendered: {error}. {why} or with a value for that parameter."
+            from kedro_astro.errors import TemplateError
+
+            said = TemplateError(name=name, template=template, why=error)
             raise AirflowFailException(said) from error
 
     def _upstream_versions(self, context: Context, producers: Mapping[str, str]) -> dict[str, str]:
@@ -166,14 +166,12 @@ def mask_secret() -> Callable[[str], None]:
 
 
 def _unknown(name: str, form: Iterable[str]) -> Exception:
-    from kedro_astro.errors import choice, shown
+    from kedro_astro.errors import UnknownParameterError, choice, shown
 
     # The parts of a nested parameter are named with dots.
     parts = ", ".join(part for part in form if part.startswith(f"{name}."))
     meant = f"Give its parts by their own names: {parts}." if parts else choice(name, form)
-    what = f"This run was started with the parameter {shown(name)}, which the DAG does not have."
-    next_ = "To pass it on all the same, name it under `params` in airflow.yml."
-    return AirflowFailException(f"{what} {meant} {next_}")
+    return AirflowFailException(UnknownParameterError(name=shown(name), meant=meant))
 
 
 def _due(run: Any) -> datetime:

@@ -22,7 +22,7 @@ from kedro_astro.airflow.verdict import Verdict, judge
 from kedro_astro.errors import CacheError, RefusedDagError, shown
 from kedro_astro.planning import Blueprint
 from kedro_astro.planning.blueprint import blueprints
-from kedro_astro.project import command, write
+from kedro_astro.project import command, start, write
 from kedro_astro.settings.models import section_name
 from kedro_astro.settings.read import must_be, wrong_settings
 from kedro_astro.structure import Structure, from_json, nothing
@@ -54,7 +54,8 @@ def refresh(project: Path, path: Path, patience: float | None) -> Manifest:
                     return last
         last.still_reading = True
     except OSError as error:
-        last.problems += (f"  {CacheError(path, error)}",)
+        file, why = error.filename2 or error.filename or path, error.strerror or error
+        last.problems += (f"  {CacheError(file=file, why=why, folder=path.parent)}",)
     return last
 
 
@@ -116,15 +117,8 @@ def _read(
         python = own_python() or sys.executable
         log.unlink(missing_ok=True)  # Whatever it is: a pipe would never be opened.
         with log.open("w") as output:
-            child = subprocess.Popen(
-                command(python, "read", str(project), str(file), fingerprint),
-                cwd=project,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=[lock.fileno()],
-                start_new_session=True,
-            )
+            reads = command(python, "read", str(project), str(file), fingerprint)
+            child = start(reads, project, output, pass_fds=[lock.fileno()])
         path.with_name("lock").write_text(f"{child.pid} {fingerprint}")
         with suppress(subprocess.TimeoutExpired):
             child.wait(max(0, end - time.monotonic()))

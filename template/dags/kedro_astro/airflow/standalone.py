@@ -22,8 +22,8 @@ import httpx
 import psutil
 
 from kedro_astro.airflow.manifest import read
-from kedro_astro.errors import KedroAstroError, StandaloneError, ending
-from kedro_astro.project import command
+from kedro_astro.errors import KedroAstroError, PortError, RunningError, StandaloneError, ending
+from kedro_astro.project import command, start
 
 HOST = "127.0.0.1"
 
@@ -154,16 +154,14 @@ def running(
             # Of one that was killed nobody holds it.
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            what = f"It is already running at {lock.read_text()}. Ctrl-C in its terminal stops it."
-            raise StandaloneError(what) from None
+            raise RunningError(where=lock.read_text()) from None
         if left := _end(home):
             say(f"Ended {left} processes of an Airflow whose `kedro astro up` was killed.")
         try:
             with socket.create_server((HOST, port)) as probe:
                 port = probe.getsockname()[1]
         except OSError:
-            what = f"Port {port} is taken by another program. Name another."
-            raise StandaloneError(what) from None
+            raise PortError(port=port) from None
         airflow = Airflow(f"http://{HOST}:{port}", home)
         lock.write_text(f"{airflow.url} (process {os.getpid()})")
         # Whoever ends us otherwise than by Ctrl-C ends Airflow as well.
@@ -195,15 +193,8 @@ def _start(airflow: Airflow, project: Path, port: int, say: Callable[[str], obje
         airflow.log(name).unlink(missing_ok=True)
         # Many processes append to it, so that what is cut leaves no hole.
         with airflow.log(name).open("ab") as output:
-            airflow.processes[name] = subprocess.Popen(
-                arguments,
-                cwd=project,
-                env=_environment(project, airflow.logs, port),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+            env = _environment(project, airflow.logs, port)
+            airflow.processes[name] = start(arguments, project, output, env=env)
         if name == "db-migrate" and airflow.processes[name].wait() == 0:
             del airflow.processes[name]
     waiting = {*airflow.processes}
@@ -226,33 +217,16 @@ def _start(airflow: Airflow, project: Path, port: int, say: Callable[[str], obje
 def _environment(project: Path, home: Path, port: int) -> dict[str, str]:
     # Settings of another Airflow in the shell, its database above all, are not for this one.
     others = ("AIRFLOW__", "AIRFLOW_CONFIG")
-    settings = {
-        "CORE__DAGS_FOLDER": project / "dags",
-        "CORE__PLUGINS_FOLDER": project / "plugins",
-        "CORE__LOAD_EXAMPLES": False,
-        "CORE__PARALLELISM": 4,
-        "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
-        "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": True,
-        "API__BASE_URL": f"http://{HOST}:{port}",
-        # An edit is to be seen soon; a parse of an unchanged project costs next to nothing.
-        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 5,
-        "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": 0,
-        # Between two tasks that depend on each other the scheduler naps: by default a second, most
-        # of a short run. This costs 4 % of a core instead of 1 %.
-        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.25,
-        # A worker that misses the end of its task looks again when a heartbeat is due, and takes no
-        # other task before: after five seconds by default.
-        "WORKERS__MIN_HEARTBEAT_INTERVAL": 1,
-        "USAGE_DATA_COLLECTION__ENABLED": False,
-    }
+    said = Path(__file__).with_suffix(".env").read_text(encoding="utf-8").splitlines()
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(others)},
+        **dict(line.split("=") for line in said if "=" in line),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(project / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(project / "plugins"),
+        "AIRFLOW__API__BASE_URL": f"http://{HOST}:{port}",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "AIRFLOW_HOME": str(home),
         OURS: str(home),
-        # Or a process that gives itself a title writes that over what shows its environment.
-        "SPT_NOENV": "1",
-        **{f"AIRFLOW__{key}": str(value) for key, value in settings.items()},
     }
 
 

@@ -15,7 +15,7 @@ import click
 
 from kedro_astro.__main__ import content, damage
 from kedro_astro.airflow.manifest import COMPILED, Manifest, read
-from kedro_astro.errors import BrokenProjectError, KedroAstroError
+from kedro_astro.errors import BrokenProjectError, KedroAstroError, NoProjectError
 from kedro_astro.project import CACHE, TARGETS, find_project
 
 if TYPE_CHECKING:
@@ -90,27 +90,19 @@ def up(port: int) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def list_(as_json: bool) -> None:
     """Show each pipeline's DAG, its tasks and their nodes."""
-    from kedro_astro.planning.plan import plan_all
-
     manifest = _read(_project())
-    dags: list[dict[str, Any]] = []
-    for name, plan in plan_all(manifest.structure()).items():
-        if isinstance(plan, KedroAstroError):
-            dags.append({"pipeline": name, "error": str(plan), "tasks": []})
-        else:
-            tasks = [{**vars(t), "nodes": [node.name for node in t.nodes]} for t in plan.tasks]
-            dags.append({"pipeline": name, "dag_id": plan.dag_id, "tasks": tasks})
+    dags = [*manifest.blueprints()]
     if as_json:
         click.echo(json.dumps(dags, indent=2))
     elif not dags:
         click.echo("No pipeline has nodes yet, so there are no DAGs.")
     for dag in () if as_json else dags:
-        line = f"{dag.get('dag_id', 'no DAG')} ({dag['pipeline']}) {dag.get('error', '')}"
-        click.echo(line.strip())
+        click.echo(f"{dag['dag_id']} ({dag['pipeline']})")
         for task in dag["tasks"]:
             after = f" after {', '.join(task['upstream'])}" if task["upstream"] else ""
             after += " (merged)" * task["merged"]
-            click.echo(f"  {task['task_id']}: {', '.join(task['nodes']) or '(once a run)'}{after}")
+            nodes = ", ".join(task["work"]["nodes"]) or "(once a run)"
+            click.echo(f"  {task['task_id']}: {nodes}{after}")
     if manifest.problems:
         raise BrokenProjectError(manifest.problems, kept=len(manifest.dag_ids))
 
@@ -234,10 +226,7 @@ def _become_airflows(project: Path) -> NoReturn:
 def _project() -> Path:
     if project := find_project(Path.cwd()):
         return project
-    what = f"{Path.cwd()} is in no project: neither it nor a folder above it has pyproject.toml and"
-    next_ = "dags/kedro_dags.py, which the template brings. Change into your project; in an image"
-    next_ += " look into .dockerignore, whether it leaves one of them out."
-    raise click.ClickException(f"{what} {next_}")
+    raise NoProjectError(folder=Path.cwd())
 
 
 def _count(things: Sized, name: str) -> str:

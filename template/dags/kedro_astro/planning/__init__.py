@@ -43,6 +43,7 @@ Blueprint = dict[str, Any]
     - `group`: the id of the innermost task group, or None.
     - `doc`: what the UI shows.
     - `upstream`: ids of tasks.
+    - `merged`: whether it holds more than the grouping asks for, see `Task`.
     - `outlets`: URIs of the assets that it updates.
     - `arguments`: of the operator, as `Arguments`.
     - `work`: what it does, as `Work`.

@@ -31,10 +31,8 @@ SPECIAL: dict[type, Callable[[Any], Any]] = {
 
 def blueprints(structure: Structure) -> tuple[list[Blueprint], dict[str, str]]:
     """Return what Airflow builds of a project, and by pipeline why others cannot be DAGs."""
-    plans = plan_all(structure)
-    made = [_dag(plan, structure) for plan in plans.values() if isinstance(plan, Plan)]
-    refused = {name: str(why) for name, why in plans.items() if not isinstance(why, Plan)}
-    return made, refused
+    plans, refused = plan_all(structure)
+    return [_dag(plan, structure) for plan in plans.values()], refused
 
 
 def _dag(plan: Plan, structure: Structure) -> Blueprint:
@@ -94,6 +92,7 @@ def _task(task: Task, plan: Plan, structure: Structure, groups: Mapping[str, Any
         "group": next((name for name in reversed(task.namespaces) if name in groups), None),
         "doc": task_doc(task, datasets),
         "upstream": list(task.upstream),
+        "merged": task.merged,
         "outlets": sorted({asset_uri(structure.package_name, name) for name in lasting}),
         "arguments": _arguments(arguments),
         "work": {

@@ -58,7 +58,7 @@ def findings(
         target: one of `project.TARGETS` to also look for what it would lack.
         airflow: the version that is installed.
     """
-    planned = {name: plan for name, plan in plan_all(structure).items() if isinstance(plan, Plan)}
+    planned, _ = plan_all(structure)
     given = [plan.settings.get("credentials", {}) for plan in planned.values()]
     files = {name: text or "" for name, text in texts.items()}
     wrong = [problem.strip() for problem in problems]

@@ -84,7 +84,9 @@ def tasks(
             group = _merge(group, set(error.args[1]))
     for producer, name, consumer in links:
         if group[producer] != group[consumer] and name not in crossing:
-            raise CrossingError(pipeline.name, name, producer, consumer)
+            raise CrossingError(
+                pipeline=pipeline.name, dataset=name, producer=producer, consumer=consumer
+            )
     members: dict[str, list[Node]] = {name: [] for name in order}
     for node in pipeline.nodes:
         members[group[node.name]].append(node)

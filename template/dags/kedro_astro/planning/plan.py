@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from kedro_astro.errors import KedroAstroError, SameIdError, SettingsError
+from kedro_astro.errors import KedroAstroError, SameIdError
 from kedro_astro.planning.grouping import Task, tasks
 from kedro_astro.planning.ids import airflow_id, hashed
 from kedro_astro.settings.models import groups
@@ -41,10 +41,6 @@ class Plan:
         return {untranscoded(name): task.task_id for task in self.tasks for name in task.outputs}
 
 
-Plans = Mapping[str, Plan | KedroAstroError]
-"""By pipeline: its plan, or why it has none. What `airflow.yml` leaves out is not here."""
-
-
 def dag_id(package: str, name: str) -> str:
     """Return the id of a pipeline's DAG: the package's name, with the pipeline's behind a dot.
 
@@ -65,13 +61,14 @@ def chosen(structure: Structure) -> Structure:
     return replace(structure, pipelines=pipelines, datasets=datasets)
 
 
-def plan_all(structure: Structure) -> Plans:
-    """Plan all pipelines that become DAGs.
+def plan_all(structure: Structure) -> tuple[dict[str, Plan], dict[str, str]]:
+    """Return the plans of the pipelines that are to become DAGs, and why others cannot, by name.
 
-    One without nodes becomes none.
+    One without nodes becomes none, nor does what `airflow.yml` leaves out.
     """
     settings, _ = read(structure.settings)
-    plans: dict[str, Plan | KedroAstroError] = {}
+    plans: dict[str, Plan] = {}
+    refused: dict[str, str] = {}
     taken: dict[str, str] = {}
     pipelines = {pipeline.name: pipeline for pipeline in structure.pipelines if pipeline.nodes}
     for name in selected(settings, pipelines):
@@ -79,11 +76,11 @@ def plan_all(structure: Structure) -> Plans:
             said = for_pipeline(settings, name)
             own_id = said.get("dag_id", dag_id(structure.package_name, name))
             if (other := taken.setdefault(own_id, name)) != name:
-                raise SameIdError(name, other, own_id)
+                raise SameIdError(pipeline=name, other=other, dag_id=own_id)
             plans[name] = _plan(pipelines[name], structure, own_id, said)
         except KedroAstroError as error:
-            plans[name] = error
-    return plans
+            refused[name] = str(error)
+    return plans, refused
 
 
 def _plan(pipeline: Pipeline, structure: Structure, name: str, settings: Said) -> Plan:
@@ -99,12 +96,6 @@ def _plan(pipeline: Pipeline, structure: Structure, name: str, settings: Said) -
     if settings.get("retention") != "forever":
         planned = _with_clean_up(planned, structure.datasets)
     arguments = {task.task_id: for_task(settings, task.nodes) for task in planned}
-    pods = [id_ for id_, said in arguments.items() if said.get("run_in") == "kubernetes"]
-    if pods and settings.get("credentials"):
-        what = f"Pipeline {pipeline.name}: task {pods[0]} runs in kubernetes, and credentials from"
-        why = "Airflow's connections would stand in its pod for all to read. Take a Secret of the"
-        next_ = "cluster (`env_from` below `kubernetes`), and ${oc.env:NAME} in credentials.yml."
-        raise SettingsError(f"{what} {why} {next_}")
     return Plan(pipeline, name, settings, planned, arguments)
 
 

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from kedro_astro.errors import ConfigurationError, InterpreterError, KedroAstroError
+from kedro_astro.errors import ConfigurationError, InterpreterError, NoEnvironmentError
 from kedro_astro.project import code_of, kedro_env, own_modules, prepare_kedro, relative, write
 from kedro_astro.reading.catalog import classes, credentials_of, dataset_of
 from kedro_astro.reading.diagnose import describe
@@ -42,8 +42,8 @@ def discover(project: Path) -> Structure:
     """
     kedro = version("kedro") if importlib.util.find_spec("kedro") else "is not installed"
     if not "1" <= kedro < "a":
-        what = f"Kedro {kedro} for {sys.executable}, and kedro-astro needs Kedro 1 or later"
-        return nothing(f"  {InterpreterError(what)}")
+        why = f"Kedro {kedro} for {sys.executable}, and kedro-astro needs Kedro 1 or later"
+        return nothing(f"  {InterpreterError(why=why)}")
     prepare_kedro()
     sources = list(SOURCES)
     given = {RUN_PARAMETER: RUN_FOLDER}
@@ -100,13 +100,10 @@ def _read(
         runtime_params=nested(given),
         **settings.CONFIG_LOADER_ARGS,
     )
-    # A loader of the project's own need not know environments.
-    base, run_env = getattr(loader, "base_env", ""), getattr(loader, "default_run_env", "")
-    for name in (base, env or run_env):
+    for name in _environments(loader, env):
         # To Kedro a folder that is not there is a section of the configuration that is not there.
         if name and not (project / sources[1] / name).is_dir():
-            what = f"The folder {sources[1]}/{name} is not there."
-            raise KedroAstroError(f"{what} Make it (it may be empty), or correct KEDRO_ENV.")
+            raise NoEnvironmentError(folder=f"{sources[1]}/{name}")
     hooks = Hooks(project, env, loader)
     catalog = _section(loader, "catalog", hooks)
     parameters, left_out = for_form(_section(loader, "parameters", hooks))
@@ -125,7 +122,7 @@ def _read(
     stores = {of_store(dataset.location) for dataset in datasets.values()}
     # Where the project itself is that folder, most of it is no package.
     source = metadata.package_name if sources[0] == "." else sources[0]
-    said, file = _settings(loader, project, base or "", env or run_env or "")
+    said, file = settings_of(loader, project, env)
     return Structure(
         package_name=metadata.package_name,
         project_name=metadata.project_name,
@@ -147,18 +144,33 @@ def _read(
     )
 
 
-def _settings(loader: Any, project: Path, base: str, env: str) -> tuple[Any, str]:
+def _environments(loader: Any, env: str | None) -> tuple[str, str]:
+    """Return the folders that are read, empty for what is none. A loader of the project's own need
+    not know environments."""
+    run_env = env or getattr(loader, "default_run_env", "")
+    return getattr(loader, "base_env", "") or "", run_env or ""
+
+
+def settings_of(loader: Any, project: Path, env: str | None) -> tuple[Any, str]:
     """Return what `airflow.yml` says, as JSON data, and which files say it.
 
     Where kedro-airflow's users keep it: `airflow*` in an environment's folder, or in a folder
     `airflow` there. No file of credentials is one, wherever it lies.
+
+    Args:
+        loader: of the project's configuration.
+        project: the folder that holds `pyproject.toml`.
+        env: the Kedro environment, or None.
+
+    Raises:
+        ConfigurationError: if its files cannot be read, or what they say is not JSON.
     """
-    conf = Path(loader.conf_source)
+    conf, (base, run_env) = Path(loader.conf_source), _environments(loader, env)
     # Where the base has no folder of its own, `airflow` is that of an environment.
     patterns = ("airflow*", "airflow/**/*") if base else ("airflow*",)
     files = {
         relative(file, project): glob.escape(relative(file, folder))
-        for folder in (conf / base, conf / env)
+        for folder in (conf / base, conf / run_env)
         for file in chain(*map(folder.glob, patterns))
         if file.suffix in (".yml", ".yaml", ".json") and "credentials" not in relative(file, folder)
     }
@@ -167,7 +179,7 @@ def _settings(loader: Any, project: Path, base: str, env: str) -> tuple[Any, str
     try:
         return plain(_section(loader, "airflow", where=where)), where
     except (TypeError, RecursionError) as error:
-        raise ConfigurationError("airflow", "cannot be used", where) from error
+        raise ConfigurationError(section="airflow", what="cannot be used", where=where) from error
 
 
 def _libraries(source: Path, entries: Iterable[Any], stores: set[str]) -> tuple[str, ...]:
@@ -202,7 +214,9 @@ def _section(loader: Any, name: str, hooks: Hooks | None = None, where: str = ""
                 _ = hooks.context
             return _section(loader, name)
         mapping = "" if "full_key" in str(error) else ". Each of its files must be a mapping"
-        raise ConfigurationError(name, f"cannot be read{mapping}", where) from error
+        where = where or f"{name}*.yml or {name}/, below conf/base or in the environment's folder"
+        what = f"cannot be read{mapping}"
+        raise ConfigurationError(section=name, what=what, where=where) from error
 
 
 def _not_there(named: Iterable[str], loader: Mapping[str, Any]) -> tuple[str, ...]:

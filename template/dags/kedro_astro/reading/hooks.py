@@ -60,18 +60,11 @@ class Hooks:
 
         if not self.manager.hook.after_catalog_created.get_hookimpls():
             return {}
-        put: dict[str, Any] = {}
 
         class Catalog(settings.DATA_CATALOG_CLASS):  # type: ignore[name-defined]
             @classmethod
             def from_config(cls, **_: Any) -> "Catalog":
-                made = cls(config_resolver=resolver)
-                put.clear()
-                return made
+                return cls(config_resolver=resolver)
 
-            def __setitem__(self, name: str, value: Any) -> None:
-                put[name] = value
-                super().__setitem__(name, value)
-
-        self.context._get_catalog(catalog_class=Catalog)
-        return {name: entry_of(value) for name, value in put.items()}
+        put = self.context._get_catalog(catalog_class=Catalog)._datasets
+        return {name: entry_of(dataset) for name, dataset in put.items()}

@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from kedro_astro.errors import KedroAstroError, SessionError
+from kedro_astro.errors import KedroAstroError, TooLargeError
 from kedro_astro.project import PYTHON, code_of
 from kedro_astro.running.places import venv
 from kedro_astro.running.protocol import Speaker
@@ -26,14 +26,12 @@ def variables(session: Session) -> dict[str, str]:
     """Return a session as environment variables.
 
     Raises:
-        SessionError: if it is too large.
+        TooLargeError: if it is more than a container takes.
     """
     # Kubernetes replaces $(NAME) by another variable, which may hold a secret.
     text = replace(session, project="").to_json().replace("$", r"\u0024")
     if len(text) > MOST:
-        what = f"The parameters of this run take {len(text):,} bytes, and a container is given no"
-        next_ = f"more than {MOST:,}. Save what is large, and load it as a dataset."
-        raise SessionError(f"{what} {next_}")
+        raise TooLargeError(size=len(text), most=MOST)
     parts = [text[start : start + PART] for start in range(0, len(text), PART)]
     return {f"{NAME}{number:02}": part for number, part in enumerate(parts)}
 

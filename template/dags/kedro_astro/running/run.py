@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from kedro_astro.errors import ParameterError
 from kedro_astro.project import kedro_env, own_modules, prepare_kedro
 from kedro_astro.running.data import Data
 from kedro_astro.running.protocol import Speaker
@@ -138,11 +139,10 @@ def _literal(value: Any) -> Any:
     """Return a value that OmegaConf resolves to what it is now: `${` means nothing in it.
 
     Raises:
-        ValueError: if it is `???`, for which OmegaConf has no other meaning.
+        ParameterError: if it is `???`, for which OmegaConf has no other meaning.
     """
     if value == "???":
-        what = "A parameter of this run is ???, which to Kedro's configuration is no value"
-        raise ValueError(f"{what}. Start the run again with another one.")
+        raise ParameterError
     # A backslash takes its meaning away, and means itself if there are two.
     return re.sub(r"(\\*)(\$\{)", r"\1\1\\\2", value) if isinstance(value, str) else value
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from kedro_astro.errors import SettingsError, shown
+from kedro_astro.errors import TwoValuesError, shown
 from kedro_astro.settings.models import MERGED, SCOPED, Model, Task, section_name
 from kedro_astro.structure import Node
 
@@ -68,11 +68,11 @@ def for_task(settings: Said, nodes: Sequence[Node]) -> dict[str, Any]:
     over the one before.
 
     Raises:
-        SettingsError: if two that count alike, such as two nodes' names, say different things.
+        TwoValuesError: if two that count alike, such as two nodes' names, say different things.
     """
     sections = [(*section, node) for node in nodes for section in sections_of(node)]
     said: Said = arguments(settings, Task)
-    wrong: dict[str, str] = {}
+    wrong: dict[str, TwoValuesError] = {}
     last: dict[str, tuple[int, str, Any]] = {}
     for rank, kind, name, node in sorted(sections, key=lambda section: section[0]):
         for key, value in settings.get(kind, {}).get(name, {}).items():
@@ -81,14 +81,12 @@ def for_task(settings: Said, nodes: Sequence[Node]) -> dict[str, Any]:
             if rank > highest:
                 wrong.pop(key, None)
             elif value != other:
-                what = f"airflow.yml says of {key} {shown(other)} for {first} and {shown(value)}"
-                next_ = "Give them the same value, say it for single nodes (`nodes`), or group the"
-                where = f"for {who}, which run in one task"
-                wrong[key] = f"{what} {where}. {next_} nodes apart (`grouping`)."
+                said_of = {"other": shown(other), "first": first, "value": shown(value)}
+                wrong[key] = TwoValuesError(key=key, second=who, **said_of)
             last[key] = (rank, who, value)
             said = over(said, {key: value})
-    for text in wrong.values():
-        raise SettingsError(text)
+    for error in wrong.values():
+        raise error
     return {key: value for key, value in said.items() if value is not None}
 
 
