@@ -122,7 +122,6 @@ every_six_hours = every(6)
     ("schedule", "says"),
     [
         ("{assets: [totl]}", ["no pipeline leaves a dataset totl", "Did you mean total?"]),
-        ("{assets: [raw]}", ["no pipeline leaves a dataset raw"]),
         ("{assets: [doubled]}", ["no pipeline leaves a dataset doubled"]),
         ("{assets: [scratch]}", ["no pipeline leaves a dataset scratch"]),
         ("{assets: [report]}", ["saved by report itself"]),

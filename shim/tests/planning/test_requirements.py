@@ -141,9 +141,9 @@ def test_which_airflow_an_image_has(image: str, airflow: str | None) -> None:
 
 def test_another_airflow(check) -> None:
     files = {"requirements.txt": "kedro\n"}
-    old = f"FROM quay.io/astronomer/astro-runtime:12.1.1\n{COMPILE}"
+    old = f"FROM quay.io/astronomer/astro-runtime:11.1.1\n{COMPILE}"
     said = check({**files, "Dockerfile": old})
-    assert "error: the Dockerfile's Runtime has Airflow 2.10, and kedro-astro needs 2.11" in said
+    assert "error: the Dockerfile's Runtime has Airflow 2.9, and kedro-astro needs 2.10" in said
     other = f"FROM astrocrpublic.azurecr.io/runtime:4.0-1\n{COMPILE}"
     said = check({**files, "Dockerfile": other})
     assert f"Runtime has Airflow 4.0, and here {__version__} is installed" in said

@@ -16,8 +16,7 @@ import pytest
 from kedro_astro.errors import SessionError
 from kedro_astro.project import SHIM, code_of
 from kedro_astro.running.container import MOST, PART, variables
-from kedro_astro.running.protocol import SEPARATOR
-from kedro_astro.running.session import Session
+from kedro_astro.running.protocol import SEPARATOR, Session
 from projects import CATALOG, SALES, MakeProject
 
 SECRET = 'hunter2-"planted"'

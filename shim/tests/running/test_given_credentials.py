@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 from kedro_astro.running.places import venv
-from kedro_astro.running.session import Session
+from kedro_astro.running.protocol import Session
 from parsing import SHIM
 from projects import CATALOG, MakeProject
 
@@ -59,7 +59,7 @@ IN_FILES = {"conf/local/credentials.yml": "store: {key: of-a-file}\nother: {key:
 WORKER = """
 import sys
 from kedro_astro.running.places import worker
-from kedro_astro.running.session import Session
+from kedro_astro.running.protocol import Session
 worker(Session.from_json(sys.stdin.readline()), lambda secret: print("mask", secret))
 """
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 from kedro_astro.project import SHIM, command
 from kedro_astro.running.places import venv
-from kedro_astro.running.protocol import SEPARATOR, Listener
-from kedro_astro.running.session import Session
+from kedro_astro.running.protocol import SEPARATOR, Listener, Session
 from projects import MakeProject
 
 NODE = """

@@ -20,7 +20,7 @@ RUN = """
 import json, logging, sys
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
 from kedro_astro.running.places import worker
-from kedro_astro.running.session import Session
+from kedro_astro.running.protocol import Session
 worker(Session(**json.loads(sys.argv[1])), lambda secret: None)
 """
 PARAMETERS = """

@@ -18,7 +18,7 @@ from kedro_astro.airflow.manifest import read
 from kedro_astro.errors import InterpreterError, SessionError
 from kedro_astro.project import PYTHON
 from kedro_astro.running.places import venv
-from kedro_astro.running.session import Session
+from kedro_astro.running.protocol import Session
 from parsing import IN_ORDER, SHIM
 from projects import MakeProject
 
@@ -192,7 +192,7 @@ def test_it_ends_with_its_parent(make_project: MakeProject, no_airflow: str) -> 
     wanted = session(make_project, WAITS)
     code = (
         "import sys; from kedro_astro.running.places import venv; "
-        "from kedro_astro.running.session import Session; "
+        "from kedro_astro.running.protocol import Session; "
         "venv(Session.from_json(sys.argv[2]), print, sys.argv[1], print)"
     )
     parent = subprocess.Popen(

@@ -17,12 +17,8 @@ REPAIR += "--exclude '*' --exclude '!dags/kedro_astro'"
 if SHIM.parent.name != "dags":  # It is installed.
     REPAIR = "uv sync --reinstall-package kedro-astro"
 
-INNER = {
-    "run": "kedro_astro.running.run",
-    "contain": "kedro_astro.running.container",
-    "read": "kedro_astro.reading.discover",
-    "serve": "kedro_astro.airflow.server",
-}
+_MODULES = "running.run running.container reading.discover airflow.server"
+INNER = dict(zip("run contain read serve".split(), _MODULES.split(), strict=True))
 """Commands of ours alone, which something waits for: nothing of `cli` is imported for them."""
 
 
@@ -61,7 +57,7 @@ def damage() -> str:
 def main(command: str = "", *arguments: str) -> None:
     """Do what the command line says."""
     if command in INNER:
-        import_module(INNER[command]).main(*arguments)
+        import_module(f"kedro_astro.{INNER[command]}").main(*arguments)
         return
     try:
         from kedro_astro.cli import astro

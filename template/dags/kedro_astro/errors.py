@@ -3,7 +3,7 @@
 import platform
 import re
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date, timedelta
 from signal import SIGKILL, Signals
 
@@ -23,23 +23,15 @@ class KedroAstroError(Exception):
 
 
 class BrokenProjectError(KedroAstroError):
-    """Some or all pipelines of the project could not be read, or cannot be DAGs.
+    """Something is wrong with this project's pipelines or their configuration.{problems}Mend it and
+    save, and this message goes. `kedro registry list` has the traceback of what is not imported.
+    {dags}"""
 
-    Args:
-        problems: what is wrong, one text each, with the place where it is.
-        kept: how many DAGs stay in place meanwhile; None while an image is built.
-    """
 
-    def __init__(self, problems: Sequence[str], kept: int | None) -> None:
-        next_ = "Mend it and build again; `kedro astro check` shows it without a build. If it is a"
-        next_ += " file that the build lacks: does .dockerignore leave it out?"
-        if kept is not None:
-            stay = f"Its {kept} DAGs that could be read, now or before, stay."
-            traces = "`kedro registry list` has the traceback of what is not imported."
-            stay = stay if kept else "Until then it has no DAGs."
-            next_ = f"Mend it and save, and this message goes. {traces} {stay}"
-        what = "Something is wrong with this project's pipelines or their configuration."
-        super().__init__("\n".join([what, *problems, next_]))
+class BrokenBuildError(KedroAstroError):
+    """Something is wrong with this project's pipelines or their configuration.{problems}Mend it and
+    build again; `kedro astro check` shows it without a build. If it is a file that the build lacks:
+    does .dockerignore leave it out?"""
 
 
 class ConfigurationError(KedroAstroError):
@@ -117,6 +109,15 @@ class CredentialsError(KedroAstroError):
     """airflow.yml takes the credentials {name} from the Airflow connection {conn_id}, which {why}.
     Make or mend it in Airflow (Admin, Connections) or wherever your connections are kept, or name
     another one under `credentials` in airflow.yml."""
+
+
+class NoDatasetError(KedroAstroError):
+    """No pipeline of this project has a dataset {name}. {meant}"""
+
+
+class NoPlaceError(KedroAstroError):
+    """Nothing from outside can be put where the dataset {name} is: it is in memory, of one run
+    alone, or of a type that has no path and no table. Give it another type in the catalog."""
 
 
 class OnlyAirflowsError(KedroAstroError):

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 RUN_PARAMETER = "airflow_run"
 """Kedro runtime parameter that names the folder of a DAG run, for paths in the catalog."""
@@ -177,6 +178,11 @@ def is_parameter(name: str) -> bool:
 def untranscoded(name: str) -> str:
     """Return the dataset behind `name@format`: both spellings are the same data to Kedro."""
     return name.partition("@")[0]
+
+
+def asset_uri(package: str, name: str) -> str:
+    """Return the URI of a dataset's asset, the same on every machine."""
+    return f"kedro://{package}/{quote(untranscoded(name), safe='')}"
 
 
 Keys = tuple[Any, ...]

@@ -27,7 +27,7 @@ def credentials(connections: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         CredentialsError: if one is not there, or cannot be made credentials of. The error that it
             comes from is not shown: what that says may hold the secret.
     """
-    from airflow.providers.common.compat.sdk import BaseHook
+    from kedro_astro.airflow.sdk import BaseHook
 
     made = {}
     for name, conn_id in connections.items():

@@ -7,13 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
-    AirflowSkipException,
-    Context,
-)
-
-from kedro_astro.airflow.operators import KedroTask, mask_secret
+from kedro_astro.airflow import sdk
+from kedro_astro.airflow.operators import KedroTask
+from kedro_astro.airflow.sdk import AirflowFailException, AirflowSkipException, Context
 from kedro_astro.errors import ContainerError, SessionError
 from kedro_astro.project import IN_DAGS
 from kedro_astro.running.container import variables
@@ -47,7 +43,7 @@ class InContainer(KedroTask):
             SessionError: if it fails, with the reason; what the container wrote is in the log.
         """
         session = self.session(context)
-        self.listener = Listener(mask_secret())
+        self.listener = Listener(sdk.mask_secret)
         self.add(variables(session) | {k: os.environ[k] for k in PASSED_ON if k in os.environ})
         try:
             do(context, *more)

@@ -12,8 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat import sdk
-
+from kedro_astro.airflow import sdk
 from kedro_astro.airflow.manifest import patience, read
 from kedro_astro.airflow.operators import KedroOperator, KedroTask
 from kedro_astro.planning import Arguments, Blueprint

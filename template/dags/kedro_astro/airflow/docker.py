@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from airflow.providers.common.compat.sdk import Context
 from airflow.providers.docker.operators.docker import DockerOperator
 
 from kedro_astro.airflow.containers import COMMAND, InContainer
+from kedro_astro.airflow.sdk import Context
 
 DEFAULTS = {"auto_remove": "force", "mount_tmp_dir": False, "command": COMMAND}
 

@@ -11,11 +11,11 @@ from uuid import uuid4
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.secret import Secret
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
-from airflow.providers.common.compat.sdk import Context
 from kubernetes.client import ApiClient, V1EnvFromSource, V1EnvVar, V1SecretEnvSource
 from kubernetes.utils.quantity import parse_quantity
 
 from kedro_astro.airflow.containers import COMMAND, InContainer
+from kedro_astro.airflow.sdk import Context
 
 IMAGES = ("image", "pod_template_file", "pod_template_dict", "full_pod_spec")
 """The arguments that may name the image."""

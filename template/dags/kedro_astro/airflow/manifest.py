@@ -13,7 +13,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kedro_astro.planning import Blueprint
 from kedro_astro.project import PYTHON, SHIM, cache_folder, kedro_env
@@ -65,7 +65,11 @@ class Manifest:
         """Return the project's structure; its `problems` are those of the reading alone."""
         from kedro_astro.structure import from_json
 
-        return from_json(json.loads(self._structure))
+        return from_json(self.data())
+
+    def data(self) -> Any:
+        """Return the structure as JSON, which needs no pydantic."""
+        return json.loads(self._structure)
 
     def blueprints(self, wanted: str | None = None) -> Iterator[Blueprint]:
         """Yield the blueprint of each DAG, or of the one with the id `wanted`."""
@@ -148,13 +152,15 @@ def raise_problems(project: Path) -> None:
         there = f"the {kept} DAGs of the last reading stay" if kept else "there are no DAGs"
         raise StillReadingError(there=there)
     if manifest.problems:
-        raise BrokenProjectError(manifest.problems, kept)
+        stay = f"Its {kept} DAGs that could be read, now or before, stay."
+        dags = stay if kept else "Until then it has no DAGs."
+        raise BrokenProjectError(problems="\n".join(["", *manifest.problems, ""]), dags=dags)
 
 
 def patience() -> float:
     """Return how many seconds a parse waits for a reading: Airflow stops a file that takes longer,
     and DAGs have to be built."""
-    from airflow.providers.common.compat.sdk import conf
+    from airflow.configuration import conf
 
     return 0.6 * float(conf.getfloat("core", "dagbag_import_timeout"))
 

@@ -6,12 +6,12 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, Context
-
+from kedro_astro.airflow import sdk
+from kedro_astro.airflow.sdk import AirflowFailException, BaseOperator, Context
 from kedro_astro.planning import Blueprint, Work
 
 if TYPE_CHECKING:
-    from kedro_astro.running.session import Session
+    from kedro_astro.running.protocol import Session
 
 
 class KedroTask(BaseOperator):
@@ -44,7 +44,7 @@ class KedroTask(BaseOperator):
         """
         # Not at the top, as elsewhere here: a parse has no need of it.
         from kedro_astro.planning.ids import folder_of_run, version_of_run
-        from kedro_astro.running.session import Session
+        from kedro_astro.running.protocol import Session
         from kedro_astro.structure import RUN_PARAMETER, nested
 
         dag_run: Any = context["dag_run"]
@@ -145,24 +145,15 @@ class KedroOperator(KedroTask):
         python = own_python()
         if place == "venv" or (python and place != "worker"):
             end = partial(setattr, self, "end")
-            saved = places.venv(session, mask_secret(), python or sys.executable, end)
+            saved = places.venv(session, sdk.mask_secret, python or sys.executable, end)
         else:
-            saved = places.worker(session, mask_secret())
+            saved = places.worker(session, sdk.mask_secret)
         return self.done(session, saved)
 
     def on_kill(self) -> None:
         """End the process of another interpreter, too."""
         if self.end:
             self.end()
-
-
-def mask_secret() -> Callable[[str], None]:
-    """Return Airflow's function that has its logs hide a text."""
-    try:
-        from airflow.sdk.log import mask_secret
-    except ImportError:  # Airflow 2. common-compat has the name only where Python is 3.11 or newer.
-        from airflow.utils.log.secrets_masker import mask_secret  # type: ignore[no-redef]
-    return mask_secret
 
 
 def _unknown(name: str, form: Iterable[str]) -> Exception:

@@ -11,7 +11,7 @@ from airflow.api_fastapi.main import app
 from airflow.utils.log.file_task_handler import FileTaskHandler
 from fastapi import Request, Response
 
-from kedro_astro.airflow.standalone import HOST
+from kedro_astro.airflow.standalone import HOST, refused
 
 
 def main(port: str) -> None:
@@ -25,15 +25,9 @@ def main(port: str) -> None:
 
 
 async def only_you(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Refuse what is asked under a foreign name, or by a page of another site.
-
-    Their name may lead here (DNS rebinding). Without that a page of theirs could not read what it
-    gets, but start runs. `Origin` says whose page it is, wherever a request changes something.
-    """
-    host = request.headers.get("host", "")
-    origin = request.headers.get("origin", f"http://{host}")
-    if host.partition(":")[0] not in (HOST, "localhost") or origin != f"http://{host}":
-        return Response(f"Airflow answers {HOST} and localhost, and no page of another site.", 403)
+    """Answer what comes from you."""
+    if why := refused(request.headers):
+        return Response(why, 403)
     response = await answer(request)
     # No page of theirs shows this one under buttons of its own.
     response.headers["X-Frame-Options"] = "SAMEORIGIN"

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -26,6 +26,9 @@ from kedro_astro.errors import KedroAstroError, PortError, RunningError, Standal
 from kedro_astro.project import command, start
 
 HOST = "127.0.0.1"
+
+AIRFLOW_2 = version("apache-airflow") < "3"
+API, HEALTH = ("/api/v1", "/health") if AIRFLOW_2 else ("/api/v2", "/monitor/health")
 
 OURS = "KEDRO_ASTRO_UP"
 """Names the home of an Airflow of ours in the environment of all processes that belong to it."""
@@ -53,20 +56,20 @@ class Airflow:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def working(self, project: Path) -> set[str]:
-        """Return the components that work, the DAG processor only once it has read the project.
+        """Return the components that work, those that parse only once the project is read.
 
         What does not answer does not work yet.
         """
         working: set[str] = set()
         with suppress(KedroAstroError):
-            for name, part in self._get("/api/v2/monitor/health").items():
+            for name, part in self._get(f"{API}{HEALTH}").items():
                 if part and part["status"] == "healthy":
                     working |= {"api-server", name.replace("_", "-")}
             if not (self.dag_ids() or self.import_errors()):
                 # There may be none to come.
                 known = read(project, lambda: 0.0)
                 if known.dag_ids or known.problems or known.still_reading:
-                    working.discard("dag-processor")
+                    working -= {"dag-processor", "scheduler"}
         return working
 
     def dag_ids(self) -> list[str]:
@@ -75,11 +78,11 @@ class Airflow:
         Raises:
             StandaloneError: if Airflow does not answer; the next question does the same.
         """
-        return sorted(dag["dag_id"] for dag in self._get("/api/v2/dags?limit=1000")["dags"])
+        return sorted(dag["dag_id"] for dag in self._get(f"{API}/dags?limit=1000")["dags"])
 
     def import_errors(self) -> list[str]:
         """Return what Airflow shows for the DAG files that it could not import."""
-        return [e["stack_trace"] for e in self._get("/api/v2/importErrors")["import_errors"]]
+        return [e["stack_trace"] for e in self._get(f"{API}/importErrors")["import_errors"]]
 
     def moments(self) -> Iterator[None]:
         """Yield a few times in a second, for as long as Airflow runs; its logs are kept small.
@@ -142,8 +145,6 @@ def running(
         StandaloneError: if the port is taken, an Airflow with that home runs already, its path is
             none for Airflow, or it does not start.
     """
-    if (installed := version("apache-airflow")) < "3":
-        raise StandaloneError(f"Start Airflow {installed} with `airflow standalone`.")
     home = home.resolve()
     if awkward := sorted(set("%?#") & set(str(home))):
         raise StandaloneError(f"Rename {home}: Airflow cannot have {' or '.join(awkward)} in it.")
@@ -182,11 +183,14 @@ def _start(airflow: Airflow, project: Path, port: int, say: Callable[[str], obje
     """
     began = time.monotonic()
     # What `airflow standalone` starts, but for servers that show logs to all the world.
+    serve = command(sys.executable, "serve", str(port))
+    served_by_2 = f"airflow webserver --hostname {HOST} --port {port} --workers 1".split()
     commands = {
         "db-migrate": ["airflow", "db", "migrate"],
-        "api-server": command(sys.executable, "serve", str(port)),
+        "api-server": served_by_2 if AIRFLOW_2 else serve,
         "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
-        "dag-processor": ["airflow", "dag-processor"],
+        # With SQLite it is a part of Airflow 2's scheduler.
+        **({} if AIRFLOW_2 else {"dag-processor": ["airflow", "dag-processor"]}),
         "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
     }
     for name, arguments in commands.items():
@@ -223,11 +227,25 @@ def _environment(project: Path, home: Path, port: int) -> dict[str, str]:
         **dict(line.split("=") for line in said if "=" in line),
         "AIRFLOW__CORE__DAGS_FOLDER": str(project / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(project / "plugins"),
+        "AIRFLOW__WEBSERVER__CONFIG_FILE": str(Path(__file__).with_name("webserver_config.py")),
         "AIRFLOW__API__BASE_URL": f"http://{HOST}:{port}",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "AIRFLOW_HOME": str(home),
         OURS: str(home),
     }
+
+
+def refused(headers: Mapping[str, str]) -> str:
+    """Return why a request is not answered: it is under a foreign name, or by a page of another
+    site. Empty if it is answered.
+
+    Their name may lead here (DNS rebinding). Without that a page of theirs could not read what it
+    gets, but start runs. `Origin` says whose page it is, wherever a request changes something.
+    """
+    host = headers.get("host", "")
+    origin = headers.get("origin", f"http://{host}")
+    ours = host.partition(":")[0] in (HOST, "localhost") and origin == f"http://{host}"
+    return "" if ours else f"Airflow answers {HOST} and localhost, and no page of another site."
 
 
 def _end(home: Path) -> int:

@@ -13,20 +13,17 @@ from collections import defaultdict
 from pathlib import Path
 from unittest.mock import patch
 
-from kedro_astro.airflow.manifest import NAME as MANIFEST
-from kedro_astro.airflow.manifest import kept_at, own_python, read
+from kedro_astro.airflow.manifest import own_python, read
 from kedro_astro.airflow.trial import ALL, load, trial
-from kedro_astro.project import cache_folder, prepare_kedro
+from kedro_astro.project import prepare_kedro
 from kedro_astro.reading.libraries import installed
 
 SWITCH = "KEDRO_ASTRO_WARM_START"
-"""`off` turns the warm start off."""
+"""Whatever it says turns the warm start off, but for `on`."""
 
-EDITED, FIRST = 20.0, 240.0
-"""Seconds to wait for a project that is being read. Where it was read before, tasks import about
-what they did then. Where it was not, it has no DAG: only your other DAGs wait, and less than the
-five minutes in which Kubernetes ends a scheduler that does not answer. Later is too late: the
-processes that fork the tasks are then there."""
+PATIENCE = 60.0
+"""Seconds to wait for a project that is being read. Later is too late: the processes that fork the
+tasks are then there. Kubernetes ends a scheduler that does not answer for five minutes."""
 
 log = logging.getLogger("kedro_astro.warm")
 
@@ -41,10 +38,8 @@ def warm_up(project: Path, component: str, executor: str, new_interpreter: bool)
         new_interpreter: whether each task gets an interpreter of its own by Airflow's setting.
     """
     value = os.environ.get(SWITCH, "").strip().lower()
-    if value not in ("", "on", "off"):
-        log.warning("%s is %r, which counts as on. Write on or off.", SWITCH, value)
     try:
-        off = f"{SWITCH} is off" if value == "off" else ""
+        off = "" if value in ("", "on") else f"{SWITCH} is {value}"
         if reason := off or _never_warm(component, executor, new_interpreter):
             log.info("Tasks start cold: %s.", reason)
             return
@@ -70,7 +65,7 @@ def _never_warm(component: str, executor: str, new_interpreter: bool) -> str:
 
 
 def _warm(project: Path) -> None:
-    libraries = read(project, lambda: _patience(project)).structure().libraries
+    libraries = read(project, lambda: PATIENCE).structure().libraries
     if not libraries:
         log.warning("Tasks start cold: the project could not be read yet.")
         return
@@ -89,10 +84,3 @@ def _warm(project: Path) -> None:
     if cold:
         why = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in cold.items())
         log.warning("Left cold, so each task imports it: %s.", why)
-
-
-def _patience(project: Path) -> float:
-    if kept_at(cache_folder(project) / MANIFEST).fingerprint:
-        return EDITED
-    log.info("The project is read for the first time. That is waited for, %.0f s at most.", FIRST)
-    return FIRST

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from kedro_astro.__main__ import content, damage
-from kedro_astro.airflow.manifest import COMPILED, Manifest, read
-from kedro_astro.errors import BrokenProjectError, KedroAstroError, NoProjectError
-from kedro_astro.project import CACHE, TARGETS, find_project
+from kedro_astro.airflow.manifest import COMPILED, Manifest, raise_problems, read
+from kedro_astro.errors import BrokenBuildError, KedroAstroError, NoProjectError
+from kedro_astro.project import CACHE, TARGETS, find_project, relative
 
 if TYPE_CHECKING:
     from kedro_astro.planning.check import Finding
@@ -103,8 +103,7 @@ def list_(as_json: bool) -> None:
             after += " (merged)" * task["merged"]
             nodes = ", ".join(task["work"]["nodes"]) or "(once a run)"
             click.echo(f"  {task['task_id']}: {nodes}{after}")
-    if manifest.problems:
-        raise BrokenProjectError(manifest.problems, kept=len(manifest.dag_ids))
+    raise_problems(_project())
 
 
 @astro.command()
@@ -134,7 +133,7 @@ def compile(manifest: Path) -> None:
 
     made = refresh.compile(_project(), manifest.absolute())
     if made.problems:
-        raise BrokenProjectError(made.problems, kept=None)
+        raise BrokenBuildError(problems="\n".join(["", *made.problems, ""]))
     structure = made.structure()
     click.echo(f"{manifest}: {_count(structure.pipelines, 'pipeline')} of {structure.project_name}")
 
@@ -175,11 +174,8 @@ def _look(project: Path, target: str | None) -> tuple["Structure", list["Finding
 
     manifest = _read(project)
     structure = chosen(manifest.structure())
-    texts = {
-        file.relative_to(project).as_posix(): content(file)
-        for pattern in LOOKED_AT
-        for file in sorted(project.glob(pattern))
-    }
+    looked_at = [file for pattern in LOOKED_AT for file in sorted(project.glob(pattern))]
+    texts = {relative(file, project): content(file) for file in looked_at}
     found = findings(
         structure, manifest.problems, texts, lambda p: os.path.exists(project / p), target, airflow
     )

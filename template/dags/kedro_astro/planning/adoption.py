@@ -51,9 +51,13 @@ def left_to_merge(files: Files, airflow: str, deployed: bool) -> Iterator[tuple[
         what = "kedro_astro is installed, and Airflow takes it rather than dags/kedro_astro."
         yield "error", f"{what} Uninstall kedro-astro, or delete the folder."
     for path, text in files.items():
-        if path.startswith("dags/") and re.search(r"\bKedroSession\b", text):
+        own = path.startswith("dags/")
+        if own and re.search(r"\bKedroSession\b", text):
             what = f"{path} runs Kedro by itself, as what kedro-airflow generates does."
             yield "warning", f"{what} Delete it, or its pipelines run twice: they have DAGs now."
+        if own and airflow >= "3" and re.search(r"(?m)^\s*(?:from|import)\s+astro\b", text):
+            what = f"{path} imports the Astro SDK, which no Airflow after 2.10 can have."
+            yield "error", f"{what} kedro-astro's docs show the same without it: ingest-data.md."
 
 
 def libraries_file(files: Files) -> str:
@@ -81,8 +85,8 @@ def _in_the_image(files: Files, airflow: str, deployed: bool) -> Iterator[tuple[
         level = "error" if deployed else "warning"
         what = "the Dockerfile does not start from Astro's Runtime, so the Astro CLI cannot use it."
         yield level, f"{what} Give your own another name, and this one the line:\n{FROM}"
-    elif there and [*map(int, there.split("."))] < [2, 11]:
-        what = f"the Dockerfile's Runtime has Airflow {there}, and kedro-astro needs 2.11 or later."
+    elif there and [*map(int, there.split("."))] < [2, 10]:
+        what = f"the Dockerfile's Runtime has Airflow {there}, and kedro-astro needs 2.10 or later."
         yield "error", f"{what} Let the Dockerfile begin with this line:\n{FROM}"
     elif there and there != here:
         what = f"the Dockerfile's Runtime has Airflow {there}, and here {airflow} is installed."

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 from kedro_astro.planning import Arguments, Blueprint
 from kedro_astro.planning.grouping import Task
@@ -17,7 +16,7 @@ from kedro_astro.planning.ui import dag_doc, display_name, form, task_doc
 from kedro_astro.project import CONTAINERS
 from kedro_astro.settings.models import Callback, Dag, Model, OnAssets
 from kedro_astro.settings.use import arguments
-from kedro_astro.structure import PIPELINE_HOOKS, Structure, leaves, untranscoded
+from kedro_astro.structure import PIPELINE_HOOKS, Structure, asset_uri, leaves, untranscoded
 
 LONG_AGO = datetime.fromisoformat("2020-01-01T00:00:00+00:00")
 
@@ -131,11 +130,6 @@ def _condition(assets: Any, package: str) -> Any:
     operator, of = next(iter(assets.items())) if isinstance(assets, dict) else ("all", assets)
     parts = of if isinstance(of, list) else [of]
     return [operator, [_condition(part, package) for part in parts]]
-
-
-def asset_uri(package: str, name: str) -> str:
-    """Return the URI of a dataset's asset, the same on every machine."""
-    return f"kedro://{package}/{quote(untranscoded(name), safe='')}"
 
 
 def _task_groups(planned: Sequence[Task]) -> dict[str, str | None]:

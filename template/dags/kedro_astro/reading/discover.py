@@ -1,6 +1,5 @@
 """A Kedro project read into a structure, in a process of its own: the one place that imports it."""
 
-import gc
 import glob
 import importlib.util
 import json
@@ -69,8 +68,6 @@ def main(project: str, file: str, fingerprint: str) -> None:
         file: is replaced.
         fingerprint: of the sources, taken before.
     """
-    # Modules, nodes and datasets all stay: the collector would go through them again and again.
-    gc.disable()
     # Nobody waits for an import that hangs: ten minutes are enough.
     signal.alarm(600)
     structure = asdict(discover(Path(project)))

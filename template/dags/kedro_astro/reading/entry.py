@@ -9,6 +9,9 @@ from kedro_astro.project import relative
 
 Entry = Mapping[str, Any]
 
+TABLE = "table://"
+"""How the location of a table begins, which has no address of its own."""
+
 
 def entry_of(value: Any) -> Entry:
     """Return the entry of what is in a catalog: data are kept in memory."""
@@ -28,7 +31,7 @@ def wrapped(entry: Any) -> Iterator[Entry]:
 
 
 def location(config: Entry, project: Path) -> str | None:
-    """Return `filepath` or `path`, relative to the project if it is in it.
+    """Return `filepath` or `path`, relative to the project if it is in it, or a table's name.
 
     Of an address there are scheme, host and path: no user, no password (with whatever in it), no
     query, fragment or parameters, which may all be secrets.
@@ -39,7 +42,8 @@ def location(config: Entry, project: Path) -> str | None:
         before, _, after = rest.rpartition("@")
         host = after if ":" in before or "/" not in before else rest
         return f"{scheme}://{re.split('[?#;]', host)[0]}"
-    return relative(Path(path), project) if path else None
+    table = config.get("table_name")
+    return relative(Path(path), project) if path else table and f"{TABLE}{table}"
 
 
 def placed(config: Entry) -> tuple[str, Entry]:

@@ -8,14 +8,14 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from kedro_astro.errors import KedroAstroError, TooLargeError
 from kedro_astro.project import PYTHON, code_of
 from kedro_astro.running.places import venv
-from kedro_astro.running.protocol import Speaker
-from kedro_astro.running.session import Session
+from kedro_astro.running.protocol import Session, Speaker
 
 NAME = "KEDRO_ASTRO_SESSION_"
 PART, MOST = 100_000, 1_000_000
@@ -54,14 +54,13 @@ def main(level: str) -> None:
         logging.getLogger(__name__).warning(f"{what}: build the image again, or deploy the DAG.")
     python = os.environ.get(PYTHON) or sys.executable
     try:
-        # The first process of a container is ended by no signal that it does not ask for.
-        saved = venv(
-            session,
-            speaker.secrets.add,
-            python,
-            lambda end: signal.signal(signal.SIGTERM, lambda *_: end()),
-        )
+        saved = venv(session, speaker.secrets.add, python, _ended_with_this)
     except KedroAstroError as error:
         speaker.say(ended=str(error), saved={})
         raise SystemExit(1) from None
     speaker.say(ended="", saved=saved, run_id=session.run_id)
+
+
+def _ended_with_this(end: Callable[[], None]) -> None:
+    # The first process of a container is ended by no signal that it does not ask for.
+    signal.signal(signal.SIGTERM, lambda *_: end())

@@ -15,7 +15,7 @@ from typing import Any
 from kedro_astro.errors import not_had
 from kedro_astro.planning.ids import of_same_dag
 from kedro_astro.reading.entry import entry_of, location, placed
-from kedro_astro.running.session import Session
+from kedro_astro.running.protocol import Session
 from kedro_astro.structure import RUN_PARAMETER, on_a_disk
 
 STORES = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "azure")

@@ -16,9 +16,8 @@ from typing import IO
 
 from kedro_astro.errors import SessionError, of_status
 from kedro_astro.project import command
-from kedro_astro.running.protocol import Listener, write
+from kedro_astro.running.protocol import Listener, Session, write
 from kedro_astro.running.run import run
-from kedro_astro.running.session import Session
 
 Mask = Callable[[str], None]
 Saved = dict[str, str | None]

@@ -16,8 +16,7 @@ from unittest.mock import patch
 from kedro_astro.errors import ParameterError
 from kedro_astro.project import kedro_env, own_modules, prepare_kedro
 from kedro_astro.running.data import Data
-from kedro_astro.running.protocol import Speaker
-from kedro_astro.running.session import Session
+from kedro_astro.running.protocol import Session, Speaker
 from kedro_astro.structure import PIPELINE_HOOKS
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 from typing_extensions import TypeAliasType
 
 from kedro_astro.project import CONTAINERS
@@ -71,11 +71,6 @@ def _each_once(grouping: Any) -> Any:
     if twice := [node for node, times in nodes.items() if times > 1]:
         raise ValueError(f"the node {twice[0][:70]!r} is in it {nodes[twice[0]]} times")
     return grouping
-
-
-def _kind_of_schedule(value: Any) -> str:
-    kinds = ("cron", "assets", "timetable") if isinstance(value, dict) else ()
-    return next((kind for kind in kinds if kind in value), "text")
 
 
 _Text = Annotated[str, Field(pattern=r"\S", max_length=2000)]
@@ -159,13 +154,7 @@ class Timetable(Model):
 
 # kedro-airflow writes null as "None".
 _Expression = Annotated[_Text, AfterValidator(lambda said: None if said == "None" else said)]
-_Schedule = Annotated[
-    Annotated[_Expression, Tag("text")]
-    | Annotated[Cron, Tag("cron")]
-    | Annotated[OnAssets, Tag("assets")]
-    | Annotated[Timetable, Tag("timetable")],
-    Discriminator(_kind_of_schedule),
-]
+_Schedule = _Expression | Cron | OnAssets | Timetable
 SCHEDULE = (
     'a cron expression such as "0 6 * * 1", a preset such as @daily, or null; or a mapping: '
     "{cron: ..., timezone: ...}, {assets: [...]}, {timetable: package.module.name, arguments: ...}"

@@ -17,13 +17,6 @@ from kedro_astro.structure import Pipeline, Structure, untranscoded
 MODELS: dict[str, type[Model]] = {"pipelines": Selection, "default": Default}
 """Models of the sections that are not a pipeline's own."""
 
-HOMES: dict[type[Model], str] = {
-    Selection: "the section `pipelines`",
-    Default: "`default` or a pipeline's section",
-    Section: "a pipeline's section",
-}
-"""Where the settings of a model stand. One that is in several is at home in the first."""
-
 
 def wrong_settings(structure: Structure) -> list[str]:
     """Return all that is wrong with what `airflow.yml` says, a sentence each."""
@@ -69,7 +62,7 @@ def _section(raw: Any, model: type[Model], path: str, wrong: list[str]) -> dict[
     for key, value in (raw or {}).items():
         here = f"{path}.{label(key)}"
         if key not in model.model_fields:
-            wrong.append(f"{here} {_not_here(key, model.model_fields)}")
+            wrong.append(f"{here} is no setting here. {choice(key, model.model_fields)}")
         elif key in SCOPED and isinstance(value, dict):
             said[key] = {
                 str(name): _section(task, Task, f"{here}.{label(name)}", wrong)
@@ -93,8 +86,11 @@ def must_be(key: str) -> str:
 
 def _sentence(error: ValidationError, value: Any) -> str:
     """Return a value and what is wrong with it: where it may be of several types, by the one that
-    it is most like."""
-    details = max(error.errors(include_url=False), key=lambda each: len(each["loc"]))
+    it is most like: it lacks nothing of that, and the error is deep in it."""
+    found = error.errors(include_url=False)
+    lacking = [each["loc"][:2] for each in found if each["type"] == "missing"]
+    found = [each for each in found if each["loc"][:2] not in lacking] or found
+    details = max(found, key=lambda each: len(each["loc"]))
     expected = re.findall(r"'(\w+)'", str(details.get("ctx", {}).get("expected")))
     return f"{shown(value)}{_reason(details, value)}. {nearest(value, expected)}".strip()
 
@@ -110,19 +106,12 @@ def _reason(details: ErrorDetails, value: Any) -> str:
     return "" if part is value else f": {shown(part)} cannot be in it"
 
 
-def _not_here(name: str, known: Collection[str]) -> str:
-    for home in (home for model, home in HOMES.items() if name in model.model_fields):
-        return f"cannot stand here. Move it to {home}."
-    return f"is no setting. {choice(name, known)}"
-
-
 def _wrong_names(file: File, structure: Structure) -> Iterator[str]:
     """Yield a sentence for each name that names nothing."""
     pipelines, default = structure.pipelines, file.get("default", {})
     names = [pipeline.name for pipeline in pipelines]
-    made = {name for pipeline in pipelines for node in pipeline.nodes for name in node.outputs}
-    lasting = {n for n, d in structure.datasets.items() if d.persistent and not d.of_one_run}
-    left = {untranscoded(name) for name in made & lasting}
+    lasting = [n for n, d in structure.datasets.items() if d.persistent and not d.of_one_run]
+    left = {*map(untranscoded, lasting)}
     yield from _wrong_sections(file, names)
     yield from _wrong_in(default, pipelines, "default")
     for pipeline in pipelines:

@@ -1,0 +1,73 @@
+"""A project on Airflow 2: what is written for it, and the example on a real 2.10 and 2.11."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from scaffold import ROOT, scaffold
+from up import Up, up
+
+RUNTIMES = {"2.11": "13.4.0-python-3.12", "2.10": "12.11.0-python-3.11"}
+VENVS = {"2.11": ".venv-oldest", "2.10": ".venv-astro-sdk"}
+RESULTS = ("metrics.json", "species_summary.json", "penguin_plot.png")
+
+
+@pytest.mark.slow
+class TestWhatIsWritten:
+    @pytest.fixture(scope="class", params=RUNTIMES)
+    def project(self, request: pytest.FixtureRequest, tmp_path_factory) -> tuple[str, Path]:
+        folder = tmp_path_factory.mktemp("two") / "penguins"
+        return request.param, scaffold(folder, runtime=RUNTIMES[request.param])
+
+    def test_the_image(self, project: tuple[str, Path]) -> None:
+        version, folder = project
+        tag = f"quay.io/astronomer/astro-runtime:{RUNTIMES[version]}"
+        assert (folder / "Dockerfile").read_text().startswith(f"FROM {tag}\n")
+        assert f"apache-airflow~={version}.0" in (folder / "pyproject.toml").read_text()
+
+    def test_the_services_are_those_of_the_astro_cli(self, project: tuple[str, Path]) -> None:
+        """It has no other for Airflow 2 that needs what is not in the image."""
+        said = yaml.safe_load((project[1] / "docker-compose.override.yml").read_text())
+        assert said["services"].keys() == {"scheduler"}
+        scheduler = said["services"]["scheduler"]
+        assert "./conf:/usr/local/airflow/conf:ro,z" in scheduler["volumes"]
+        assert "airflow db migrate && exec" in scheduler["command"][-1]
+
+
+@pytest.mark.airflow_2
+class TestUp:
+    @pytest.fixture(scope="class", params=VENVS)
+    def airflow(
+        self, request: pytest.FixtureRequest, tmp_path_factory
+    ) -> Iterator[tuple[Up, Path]]:
+        python = ROOT / VENVS[request.param] / "bin/python"
+        assert python.exists(), "`make test-airflow-2` installs it"
+        folder = tmp_path_factory.mktemp("up") / "penguins"
+        project = scaffold(
+            folder, runtime=RUNTIMES[request.param], project_name="Penguins", place="venv"
+        )
+        with up(project, python) as airflow:
+            assert airflow.get("/version")["version"].startswith(request.param)
+            yield airflow, project
+
+    def test_the_example_as_kedro_run_leaves_it(
+        self, airflow: tuple[Up, Path], after_kedro_run: Path
+    ) -> None:
+        api, project = airflow
+        assert api.run("penguins", api.trigger("penguins"))["state"] == "success"
+        for name in RESULTS:
+            here, there = (p / "data/08_reporting" / name for p in (project, after_kedro_run))
+            assert here.read_bytes() == there.read_bytes()
+
+    @pytest.mark.parametrize("headers", [{"Host": "evil.test"}, {"Origin": "http://evil.test"}])
+    def test_nobody_else_is_answered(
+        self, airflow: tuple[Up, Path], headers: dict[str, str]
+    ) -> None:
+        api, _ = airflow
+        found = httpx.get(f"{api.api}/dags", headers=headers, trust_env=False)
+        assert found.status_code == 403 and "no page of another site" in found.text
+        assert httpx.get(f"{api.url}/home", trust_env=False).is_success

@@ -1,0 +1,137 @@
+"""Raw data that a DAG brings, and the pipelines that start when they are there: with Airflow's own
+means on Airflow 3, and with the Astro SDK on 2.10. Both into PostgreSQL, both with the same end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy
+from cluster import backends
+from scaffold import ROOT, scaffold
+from up import Up, up
+
+pytestmark = pytest.mark.airflow_2
+
+RESULTS = ("metrics.json", "species_summary.json", "penguin_plot.png")
+ROUTES = {
+    "files": (sys.executable, {"ingestion": "files"}),
+    "table": (sys.executable, {"ingestion": "table"}),
+    "astro-sdk": (
+        str(ROOT / ".venv-astro-sdk/bin/python"),
+        {"ingestion": "astro-sdk", "runtime": "12.11.0-python-3.11", "place": "venv"},
+    ),
+}
+"""By answer: Airflow's interpreter, and all answers."""
+
+
+@dataclass
+class Route:
+    """A project with a DAG that brings its raw data, and the Airflow that runs it."""
+
+    name: str
+    airflow: Up
+    project: Path
+    engine: sqlalchemy.Engine
+
+    def arrives(self, text: str | None) -> dict[str, Any]:
+        """Have a file arrive, or none; return how the DAG ended that is to bring it."""
+        place = self.project / "include/arrives/penguins_raw.csv"
+        place.parent.mkdir(exist_ok=True)
+        place.unlink(missing_ok=True)
+        if text is not None:
+            place.write_text(text)
+        run_id = self.airflow.trigger("bring_penguins")
+        return self.airflow.run("bring_penguins", run_id)
+
+    def there(self) -> list[Any]:
+        """Return the names of the columns and the rows of what was brought, in order."""
+        if self.name == "files":
+            return (self.project / "data/01_raw/penguins_raw.csv").read_text().splitlines()
+        with self.engine.connect() as connection:
+            found = connection.execute(sqlalchemy.text("SELECT * FROM penguins_raw"))
+            columns = list(found.keys())
+            return [columns, *sorted(tuple(map(str, row)) for row in found)]
+
+
+@pytest.fixture(scope="module")
+def warehouse() -> Iterator[str]:
+    with backends() as settings:
+        yield settings["DATABASE__SQL_ALCHEMY_CONN"]
+
+
+@pytest.fixture(scope="module", params=ROUTES)
+def route(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, warehouse: str
+) -> Iterator[Route]:
+    python, answers = ROUTES[request.param]
+    assert Path(python).exists(), "`make test-airflow-2` installs it"
+    folder = tmp_path_factory.mktemp("route") / "penguins"
+    project = scaffold(folder, project_name="Penguins", **answers)
+    shutil.move(project / "data/01_raw/penguins_raw.csv", folder.parent / "arrives.csv")
+    url = sqlalchemy.make_url(warehouse)
+    said = {"host": url.host, "port": url.port, "login": url.username, "password": url.password}
+    connection = {"conn_type": "postgres", "schema": url.database, **said}
+    engine = sqlalchemy.create_engine(warehouse)
+    with engine.begin() as made:
+        made.execute(sqlalchemy.text("DROP TABLE IF EXISTS penguins_raw"))
+    with up(project, Path(python), AIRFLOW_CONN_WAREHOUSE=json.dumps(connection)) as airflow:
+        yield Route(request.param, airflow, project, engine)
+
+
+ENDS: dict[str, list[Any]] = {}
+"""What was there at the end of each route into the table."""
+
+
+def test_the_pipelines_start_when_the_data_are_there(
+    route: Route, after_kedro_run: Path, record_property: pytest.RecordProperty
+) -> None:
+    """And end as they do with `kedro run` and the same data in a file."""
+    text = (route.project.parent / "arrives.csv").read_text()
+    brought = route.arrives(text)
+    assert brought["state"] == "success", route.airflow.log("bring_penguins", brought["dag_run_id"])
+    (started,) = route.airflow.wait_for("a run", lambda: route.airflow.runs("penguins"))
+    ended = route.airflow.run("penguins", started["dag_run_id"])
+    assert ended["state"] == "success", route.airflow.log("penguins", ended["dag_run_id"])
+    for name in RESULTS:
+        here, there = (p / "data/08_reporting" / name for p in (route.project, after_kedro_run))
+        assert here.read_bytes() == there.read_bytes()
+    if route.name != "files":
+        ENDS[route.name] = route.there()
+        assert all(end == route.there() for end in ENDS.values())
+    began, was_there = (
+        datetime.fromisoformat(t) for t in (ended["start_date"], brought["end_date"])
+    )
+    seconds = (began - was_there).total_seconds()
+    print(f"{route.name}: the pipelines started {seconds:+.1f} s after the DAG that brought them")
+
+
+BAD = {
+    "missing": (
+        lambda text: None,
+        "is not there|No such file|not found|does not exist|FileNotFound",
+    ),
+    "empty": (lambda text: text.splitlines()[0] + "\n", "no rows"),
+    "changed": (lambda text: text.replace("Sex", "Gender", 1), "other columns than .*Gender, Sex"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_is_wrong_is_said_before_anything_is_overwritten(route: Route, what: str) -> None:
+    import re
+
+    make, says = BAD[what]
+    before = route.there()
+    runs = len(route.airflow.runs("penguins"))
+    ended = route.arrives(make((route.project.parent / "arrives.csv").read_text()))
+    assert ended["state"] == "failed"
+    assert re.search(says, route.airflow.log("bring_penguins", ended["dag_run_id"]))
+    assert route.there() == before
+    assert len(route.airflow.runs("penguins")) == runs
