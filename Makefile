@@ -1,15 +1,17 @@
 # `make demo`: see it work. `make test`: run all tests. Both install what they need into .venv*.
 PYTHON ?= python3
 BIN := .venv/bin
-ALONE := projects or mwaa or stores or workers or bundles or starts or kubernetes or e2e or docker or browser
+ALONE := projects or mwaa or stores or workers or bundles or starts or kubernetes or airflow_2 or e2e or docker or browser
 GIT_PROVIDER := apache-airflow-providers-git==1.0.1
+POSTGRES_PROVIDER := apache-airflow-providers-postgres==7.1.1
 OLDEST := .venv-oldest
+ASTRO_SDK := .venv-astro-sdk
 BENCH := .venv-bench
 UV = $(or $(shell command -v uv),.uv/bin/uv)
 LOCK = $(UV) pip compile --quiet --universal --upgrade --no-annotate --no-header --python-version 3.10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-airflow test-images test-projects test-starts test-mwaa test-stores test-workers test-bundles test-kubernetes test-oldest bench lint size lock docs setup clean
+.PHONY: help demo test test-fast test-airflow test-images test-projects test-starts test-mwaa test-stores test-workers test-bundles test-kubernetes test-airflow-2 test-oldest bench lint size lock docs setup clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -53,6 +55,13 @@ test-kubernetes: setup  ## the example in pods of a real Kubernetes (KUBECONFIG,
 	$(BIN)/python tests/support/kube.py
 	$(BIN)/python -m pytest -m "kubernetes"
 
+test-airflow-2: setup  ## Airflow 2.10 and 2.11, and data that come with the Astro SDK or without it; not part of `test`
+	@$(PYTHON) tools/bootstrap.py oldest
+	@$(PYTHON) tools/bootstrap.py astro-sdk
+	$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt $(POSTGRES_PROVIDER)
+	$(ASTRO_SDK)/bin/python -m pytest -n auto $(addprefix shim/tests/,reading running airflow)
+	$(BIN)/python -m pytest -s -m "airflow_2"
+
 # The other rooms are pure functions and models: the workflow runs all of them on all versions.
 test-oldest: setup  ## the tests of what meets Airflow and Kedro, on the oldest of both that the shim runs on
 	@$(PYTHON) tools/bootstrap.py oldest
@@ -77,6 +86,7 @@ lock: setup  ## choose the newest versions that work and pin them in constraints
 	$(LOCK) --group pyproject.toml:bench --output-file constraints.txt
 	$(LOCK) --group pyproject.toml:oldest --override overrides-oldest.txt \
 	  --output-file constraints-oldest.txt
+	$(LOCK) --group pyproject.toml:astro-sdk --output-file constraints-astro-sdk.txt
 
 docs: setup  ## write docs/reference from the code
 	$(BIN)/python tools/reference.py
@@ -85,4 +95,4 @@ setup:
 	@$(PYTHON) tools/bootstrap.py
 
 clean:  ## remove all that make has made
-	rm -rf .venv $(OLDEST) $(BENCH) .uv build
+	rm -rf .venv $(OLDEST) $(ASTRO_SDK) $(BENCH) .uv build

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import copier
 import httpx
 import pytest
 import yaml
-from scaffold import ROOT, scaffold
+from scaffold import ROOT, Releases, commit, scaffold
 from up import Up, up
 
 RUNTIMES = {"2.11": "13.4.0-python-3.12", "2.10": "12.11.0-python-3.11"}
@@ -36,6 +37,51 @@ class TestWhatIsWritten:
         scheduler = said["services"]["scheduler"]
         assert "./conf:/usr/local/airflow/conf:ro,z" in scheduler["volumes"]
         assert "airflow db migrate && exec" in scheduler["command"][-1]
+
+
+EDITS = {
+    "Dockerfile": "RUN echo mine\n",
+    "docker-compose.override.yml": "  mine:\n    image: busybox\n",
+    "pyproject.toml": "\n[tool.mine]\n",
+    "requirements.txt": "mine==1.0\n",
+    "packages.txt": "mine\n",
+    "README.md": "mine\n",
+    ".gitignore": "mine\n",
+    ".dockerignore": "mine\n",
+    ".pre-commit-config.yaml": "# mine\n",
+    ".github/workflows/test.yml": "# mine\n",
+    "conf/base/catalog.yml": "mine: {type: MemoryDataset}\n",
+    "conf/base/parameters.yml": "mine: 1\n",
+    "conf/base/globals.yml": "mine: 1\n",
+    "conf/airflow/airflow.yml": "# mine\n",
+    "conf/airflow/catalog.yml": "# mine\n",
+    "src/penguins/settings.py": "# mine\n",
+    "src/penguins/pipelines/reporting/nodes.py": "# mine\n",
+    "tests/test_pipelines.py": "# mine\n",
+    "dags/mine.py": "# mine\n",
+    "plugins/mine.py": "# mine\n",
+}
+"""Lines of an owner's, at the end of files of every kind."""
+
+
+@pytest.mark.slow
+def test_one_update_brings_airflow_3_and_loses_no_line(tmp_path: Path) -> None:
+    template = Releases(tmp_path / "template")
+    template.release("0.1.0")
+    answers = {"project_name": "Penguins", "runtime": RUNTIMES["2.11"]}
+    project = template.copy(tmp_path / "p", **answers)
+    for name, line in EDITS.items():
+        with (project / name).open("a") as file:
+            file.write(line)
+    commit(project, "mine")
+    template.release("0.2.0")
+    answer = {"runtime": "3.3-8-python-3.12"}
+    copier.run_update(project, data=answer, defaults=True, quiet=True, overwrite=True)
+    fresh = template.copy(tmp_path / "fresh", **{**answers, **answer})
+    assert len(EDITS) == 20
+    for name, line in EDITS.items():
+        there = (fresh / name).read_text() if (fresh / name).exists() else ""
+        assert (project / name).read_text() == there + line, name
 
 
 @pytest.mark.airflow_2

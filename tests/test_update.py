@@ -192,7 +192,8 @@ def test_an_answer_under_a_new_name(template: Releases, tmp_path: Path) -> None:
         "default: 3.3-8-python-3.12",
         "default: \"{{ runtime | default('3.3-8-python-3.12') }}\"",
     )
-    template.edit("copier.yml", "{{ runtime.split", "{{ astro_runtime.split")
+    for what in ("{{ runtime.split", "(runtime.split", "runtime.startswith"):
+        template.edit("copier.yml", what, what.replace("runtime", "astro_runtime"))
     questions = template.path / "questions"
     (questions / "runtime.jinja").rename(questions / "astro_runtime.jinja")
     for name in ("questions/problem.jinja", "questions/astro_runtime.jinja", "copier.yml"):

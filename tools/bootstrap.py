@@ -1,7 +1,8 @@
 """Install what `make` needs into this checkout: `.venv` and, where there is no uv, `.uv`.
 
-`bootstrap.py oldest` makes `.venv-oldest` instead, with the oldest Airflow and Kedro that the shim
-runs on; `bootstrap.py bench` makes `.venv-bench`, with what the shim is measured against.
+`bootstrap.py oldest` makes `.venv-oldest` instead, with Airflow 2.11 and the oldest Kedro that the
+shim runs on; `astro-sdk` makes `.venv-astro-sdk`, with Airflow 2.10 and the Astro SDK; `bench`
+makes `.venv-bench`, with what the shim is measured against.
 
 Runs on whatever Python is there, however old, to say so in words: no syntax here that is newer
 than Python 3.6. Nothing outside the checkout is changed but uv's own package cache.
@@ -52,7 +53,14 @@ OLDEST = Venv(
     "Kedro 1.0 and Airflow 2.11",
 )
 BENCH = NEWEST._replace(name=".venv-bench", group="bench", holds="Kedro, Airflow, kedro-airflow")
-OTHERS = {"oldest": OLDEST, "bench": BENCH}
+ASTRO_SDK = Venv(
+    ".venv-astro-sdk",
+    "astro-sdk",
+    ("pyproject.toml", "constraints-astro-sdk.txt"),
+    (11, 10, 12),
+    "Airflow 2.10 and the Astro SDK",
+)
+OTHERS = {"oldest": OLDEST, "bench": BENCH, "astro-sdk": ASTRO_SDK}
 
 
 def main() -> None:

@@ -48,4 +48,4 @@ def _known(name: str) -> tuple[dict[str, Any], str, str]:
 
 
 def _project() -> Path:
-    return find_project(Path.cwd()) or Path(os.environ.get(PROJECT, ""))
+    return find_project(Path.cwd()) or Path(os.environ.get(PROJECT, "")).absolute()
