@@ -179,6 +179,8 @@ def test_answers_are_taken_as_they_are_printed(
 ) -> None:
     someone = Reader(tmp_path / "work", tmp_path / "tools", template.path)
     someone.place.mkdir()
+    # Copier keeps what it has fetched from an address, and another test has that one as well.
+    someone.env["XDG_CACHE_HOME"] = str(tmp_path / "cache")
     # `shim=package` has pip fetch the template, and takes no folder for that.
     address = "https://example.org/kedro-astro"
     instead = f'[url "{template.path}"]\n\tinsteadOf = {address}\n'

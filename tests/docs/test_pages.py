@@ -15,8 +15,9 @@ MADE = """
 .kedro-astro/manifest.jsonl .kedro-astro/airflow .kedro-astro/airflow/scheduler.log
 conf/**/*credentials* conf/airflow/credentials.yml conf/airflow/globals.yml conf/base/airflow.yml
 conf/local/credentials.yml conf/logging.yml
-dags/my_project_dag.py data/06_models/classifier.pickle data/08_reporting/island_counts.json
-data/08_reporting/metrics.json data/08_reporting/penguin_plot.png requirements-kedro.txt
+dags/bring_penguins.py dags/my_project_dag.py data/06_models/classifier.pickle
+data/08_reporting/island_counts.json data/08_reporting/metrics.json
+data/08_reporting/penguin_plot.png requirements-kedro.txt
 """.split()
 """Files that the pages name and that are in no fresh project: a run or the user makes them."""
 

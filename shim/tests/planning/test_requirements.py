@@ -148,3 +148,19 @@ def test_another_airflow(check) -> None:
     said = check({**files, "Dockerfile": other})
     assert f"Runtime has Airflow 4.0, and here {__version__} is installed" in said
     assert "0 findings" in check(files)
+
+
+@pytest.mark.parametrize(
+    "line", ["from astro import sql as aql", "  import astro.sql", "import astro"]
+)
+def test_the_astro_sdk_where_no_airflow_can_have_it(check, line: str) -> None:
+    said = check({"requirements.txt": "kedro\n", "dags/old.py": f"try:\n{line}\n"})
+    assert "error: dags/old.py imports the Astro SDK, which no Airflow after 2.10 can have" in said
+    assert "ingest-data.md" in said
+
+
+@pytest.mark.parametrize(
+    "line", ["from astropy import units", "from kedro_astro import x", "# astro"]
+)
+def test_what_is_called_like_the_astro_sdk(check, line: str) -> None:
+    assert "0 findings" in check({"requirements.txt": "kedro\n", "dags/old.py": f"{line}\n"})
