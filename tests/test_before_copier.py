@@ -106,6 +106,7 @@ def test_an_update_that_would_stop_half_way_does_not_begin(
         ("start=empty", "start: the project has begun as example, which stays so"),
         ("package_name=birds", "package_name: an update does not rename src/penguins"),
         ("data_root=s3://b/c", "data_root: conf/airflow/globals.yml is yours: change it there"),
+        ("ingestion=table", "ingestion: an update brings no DAG, for it would be yours"),
         ("pakage_name=birds", "there is no question pakage_name"),
         ("targets=astro", "targets: write a list"),
     ],
