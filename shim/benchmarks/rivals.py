@@ -96,7 +96,7 @@ from pathlib import Path
 sys.path.insert(0, "dags")
 from kedro_astro.airflow.manifest import read
 from kedro_astro.planning.plan import plan_all
-plans = plan_all(read(Path.cwd()).structure())
+plans, _ = plan_all(read(Path.cwd()).structure())
 print(json.dumps({p.dag_id: {t.task_id: t.upstream for t in p.tasks} for p in plans.values()}))
 """
 

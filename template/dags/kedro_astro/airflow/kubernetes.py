@@ -58,8 +58,7 @@ class KedroPodOperator(InContainer, KubernetesPodOperator):
         if self.made_of[1]["credentials"]:
             name = f"kedro-astro-{uuid4()}"
             self.secret = name, variables
-            source = V1EnvFromSource(secret_ref=V1SecretEnvSource(name))
-            self.env_from = [*self.env_from, source]
+            self.env_from = [*self.env_from, V1EnvFromSource(None, None, V1SecretEnvSource(name))]
             return
         given = self.env_vars
         if isinstance(given, dict):
