@@ -91,7 +91,7 @@ def test_a_run_of_the_example(image: str, project: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a file system")
 @pytest.mark.parametrize(("mode", "then"), [(0o777, 0o777), (0o755, 0o777)])
 def test_data_on_a_file_system_without_access_control_lists(
-    image: str, tmp_path: Path, mode: int, then: int
+    image: str, project: Path, tmp_path: Path, mode: int, then: int
 ) -> None:
     """Where whoever looks may write, as on macOS, nothing changes; elsewhere all may, said so."""
     data = tmp_path / "data"
@@ -100,7 +100,7 @@ def test_data_on_a_file_system_without_access_control_lists(
     try:
         data.chmod(mode)
         options = ["--rm", "--user", "root", "--volume", f"{data}:{HOME}/data"]
-        compose = yaml.safe_load((ROOT / "template/docker-compose.override.yml").read_text())
+        compose = yaml.safe_load((project / "docker-compose.override.yml").read_text())
         *bash, script = compose["services"]["db-migration"]["command"]
         # Compose's own escape, and what the service is there for.
         script = script.replace("$$", "$").replace("airflow db migrate", "touch data/mine")

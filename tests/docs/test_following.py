@@ -172,7 +172,7 @@ WITH_ANSWERS = sorted(
 """Also those in blocks that are not run where they stand."""
 
 
-@pytest.mark.slow
+@pytest.mark.projects
 @pytest.mark.parametrize("command", WITH_ANSWERS)
 def test_answers_are_taken_as_they_are_printed(
     command: str, template: Releases, tmp_path: Path
