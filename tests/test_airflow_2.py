@@ -10,11 +10,11 @@ import httpx
 import pytest
 import yaml
 from scaffold import ROOT, Releases, commit, scaffold
+from tasks import RESULTS
 from up import Up, up
 
 RUNTIMES = {"2.11": "13.4.0-python-3.12", "2.10": "12.11.0-python-3.11"}
 VENVS = {"2.11": ".venv-oldest", "2.10": ".venv-astro-sdk"}
-RESULTS = ("metrics.json", "species_summary.json", "penguin_plot.png")
 
 
 @pytest.mark.slow

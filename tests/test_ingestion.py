@@ -17,11 +17,11 @@ import pytest
 import sqlalchemy
 from cluster import backends
 from scaffold import ROOT, scaffold
+from tasks import RESULTS
 from up import Up, up
 
 pytestmark = pytest.mark.airflow_2
 
-RESULTS = ("metrics.json", "species_summary.json", "penguin_plot.png")
 ROUTES = {
     "files": (sys.executable, {"ingestion": "files"}),
     "table": (sys.executable, {"ingestion": "table"}),

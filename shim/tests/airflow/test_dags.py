@@ -161,3 +161,11 @@ def test_an_asset_that_is_no_more_keeps_no_task_from_running(
     task = {"_AIRFLOW_PARSING_CONTEXT_DAG_ID": "shop.sales"}
     said = parse_afresh(project, before + IN_ORDER + after, tmp_path / "home", **task)
     assert said == [[0], ["kedro://shop/total"]]
+
+
+def test_airflows_names_are_those_that_airflow_has_and_nothing_else() -> None:
+    """No attribute of Airflow's own modules is taken for one of ours."""
+    from kedro_astro.airflow import sdk
+
+    assert sdk.BaseOperator and sdk.Asset
+    assert not hasattr(sdk, "__path__") and not hasattr(sdk, "Nothing")

@@ -22,7 +22,8 @@ airflow.utils.dag_parsing_context airflow.utils.log.secrets_masker
 
 
 def __getattr__(name: str) -> Any:
-    for place in PLACES:
+    # What Python asks of a module, such as `__path__`, this one has not got.
+    for place in () if name.startswith("_") else PLACES:
         # What is an asset now was a dataset.
         theirs = name.replace("Asset", "Dataset") if place == "airflow.datasets" else name
         with suppress(ImportError, AttributeError):
