@@ -42,9 +42,11 @@ def kedro_run(make_project: MakeProject, tmp_path: Path):
     return run
 
 
-def test_who_has_them_is_said(kedro_run) -> None:
-    status, said = kedro_run({"conf/base/airflow.yml": SAYS})
-    assert status == 1 and said.startswith(ONLY)
+@pytest.mark.parametrize("folder", ["conf/base", "conf/airflow"])
+def test_who_has_them_is_said(kedro_run, folder: str) -> None:
+    """Also where Airflow's environment says it, which is not that of `kedro run`."""
+    status, said = kedro_run({f"{folder}/airflow.yml": SAYS})
+    assert status == 1 and said.startswith(ONLY.replace("conf/base", folder))
     assert "`kedro run` does not: put your own into conf/local/credentials.yml." in said
 
 

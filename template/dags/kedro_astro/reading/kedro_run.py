@@ -18,24 +18,26 @@ def after_context_created(context: Any) -> None:
     with suppress(MissingConfigException, KeyError):
         there.update(context.config_loader["credentials"])
     context.config_loader["credentials"] = made = _Credentials(there)
-    made.context = context
+    made.project = context.project_path
 
 
 class _Credentials(dict[str, Any]):
-    context: Any
+    project: Any
 
     def __missing__(self, name: str) -> Any:
         from click import ClickException
+        from kedro.framework.project import settings
 
         from kedro_astro.errors import KedroAstroError, OnlyAirflowsError
         from kedro_astro.project import kedro_env
         from kedro_astro.reading.discover import settings_of
 
-        project = self.context.project_path
+        # Airflow's environment, which is mostly not the one of this run, has the file.
+        env, conf = kedro_env(self.project), str(self.project / settings.CONF_SOURCE)
         with suppress(KedroAstroError):  # What is wrong with the file, `check` says.
-            said, file = settings_of(self.context.config_loader, project, kedro_env(project))
-            for keys, conn_id in leaves(said):
+            loader = settings.CONFIG_LOADER_CLASS(conf, env, **settings.CONFIG_LOADER_ARGS)
+            said, file = settings_of(loader, self.project, env)
+            for keys, conn in leaves(said):
                 if keys[1:] == ("credentials", name):
-                    why = OnlyAirflowsError(name=name, conn_id=conn_id, file=file)
-                    raise ClickException(str(why))
+                    raise ClickException(str(OnlyAirflowsError(name=name, conn_id=conn, file=file)))
         raise KeyError(name)
