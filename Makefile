@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 ALONE := projects or mwaa or stores or workers or bundles or starts or kubernetes or airflow_2 or e2e or docker or browser
 GIT_PROVIDER := apache-airflow-providers-git==1.0.1
-POSTGRES_PROVIDER := apache-airflow-providers-postgres==7.1.1
+# What the examples of ingestion need; for DuckDB a Python from 3.11 on.
+INGESTION := $(addprefix apache-airflow-providers-,postgres==7.1.1 amazon[s3fs]==9.39.0 duckdb==0.2.1) kedro-datasets[ibis-duckdb]
 OLDEST := .venv-oldest
 ASTRO_SDK := .venv-astro-sdk
 BENCH := .venv-bench
@@ -58,7 +59,7 @@ test-kubernetes: setup  ## the example in pods of a real Kubernetes (KUBECONFIG,
 test-airflow-2: setup  ## Airflow 2.10 and 2.11, and data that come with the Astro SDK or without it; not part of `test`
 	@$(PYTHON) tools/bootstrap.py oldest
 	@$(PYTHON) tools/bootstrap.py astro-sdk
-	$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt $(POSTGRES_PROVIDER)
+	$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt $(INGESTION)
 	$(ASTRO_SDK)/bin/python -m pytest -n auto $(addprefix shim/tests/,reading running airflow)
 	$(BIN)/python -m pytest -s -m "airflow_2"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import copier
 import httpx
 import pytest
 import yaml
-from scaffold import ROOT, Releases, commit, scaffold
+from scaffold import ROOT, Releases, commit, run, scaffold
 from tasks import RESULTS
 from up import Up, up
 
@@ -82,6 +83,32 @@ def test_one_update_brings_airflow_3_and_loses_no_line(tmp_path: Path) -> None:
     for name, line in EDITS.items():
         there = (fresh / name).read_text() if (fresh / name).exists() else ""
         assert (project / name).read_text() == there + line, name
+
+
+SINCE_3 = {
+    "a factor": ("retry_exponential_backoff: 3", "retry_exponential_backoff is 3"),
+    "a timetable": (
+        "schedule: {timetable: airflow.sdk.CronPartitionTimetable, arguments: {cron: '@daily'}}",
+        "the timetable airflow.sdk.CronPartitionTimetable, which cannot be imported",
+    ),
+}
+"""What airflow.yml may say since Airflow 3, and what `check` says of that before."""
+
+
+@pytest.mark.airflow_2
+@pytest.mark.parametrize("what", SINCE_3)
+@pytest.mark.parametrize("version", VENVS)
+def test_check_says_what_airflow_2_cannot_do(tmp_path: Path, version: str, what: str) -> None:
+    setting, says = SINCE_3[what]
+    project = scaffold(tmp_path / "p", runtime=RUNTIMES[version], place="venv")
+    (project / "conf/airflow/airflow.yml").write_text(f"data_science: {{{setting}}}\n")
+    env = {"KEDRO_ASTRO_PYTHON": sys.executable, "AIRFLOW_HOME": str(tmp_path / "airflow")}
+    python = ROOT / VENVS[version] / "bin/python"
+    done = run([python, "-W", "ignore", "dags/kedro_astro", "check"], project, env)
+    assert done.returncode == 1
+    said = " ".join(done.stdout.split())
+    assert "Airflow refuses the DAG of the pipeline data_science" in said and says in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.airflow_2

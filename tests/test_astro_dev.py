@@ -32,7 +32,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     project = scaffold(tmp_path_factory.mktemp("astro_dev") / "penguins", project_name="Penguins")
     # Git ignores it, so whoever clones a project has none.
     (project / ".env").unlink()
-    provide_runtime((project / "Dockerfile").read_text().split()[1])
+    provide_runtime(project)
     done = build(project, IMAGE)
     assert done.returncode == 0, done.stdout
     for path in (project, *project.rglob("*")):

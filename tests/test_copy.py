@@ -189,7 +189,7 @@ class TestAnswers:
             ("runtime=3.3-8\nRUN curl evil", "such as 3.3-8-python-3.12"),
             ("runtime=2.9-1-python-3.12", "Airflow 3.1 to 3.3"),
             ("runtime=11.1.0-python-3.11", "12.11.0-python-3.11"),
-            ("ingestion=sdk", "ingestion: take none, files, table or astro-sdk"),
+            ("ingestion=sdk", "ingestion: take none, files, table, duckdb or astro-sdk"),
             ("ingestion=astro-sdk", "no Airflow after 2.10 can have it: take ingestion=table"),
             ("data_root=/etc", "write data, or a URL"),
             ("data_root=s3://key:secret@bucket", "without credentials"),
@@ -208,14 +208,27 @@ class TestAnswers:
         self.refused(tmp_path, answer, says)
 
     @staticmethod
-    def refused(tmp_path: Path, answer: str, says: str) -> None:
+    def refused(tmp_path: Path, answer: str, says: str, *more: str) -> None:
         copier = Path(sys.executable).with_name("copier")
-        command = [copier, "copy", "--defaults", "--vcs-ref", "HEAD", "--data", answer]
+        command = [copier, "copy", "--defaults", "--vcs-ref", "HEAD", "--data", answer, *more]
         done = run([*command, ROOT, tmp_path / "project"], tmp_path)
         assert done.returncode != 0
         assert says in " ".join(done.stdout.split())
         assert "Traceback" not in done.stdout
         assert os.listdir(tmp_path) == []
+
+    @pytest.mark.parametrize(
+        ("runtime", "ingestion", "says"),
+        [
+            ("12.11.0-python-3.11", "duckdb", "needs Airflow 2.11 and Python 3.11"),
+            ("3.3-8-python-3.10", "duckdb", "needs Airflow 2.11 and Python 3.11"),
+            ("12.11.0-python-3.11", "astro-sdk", "take place=venv as well"),
+        ],
+    )
+    def test_ingestion_that_a_runtime_cannot_have(
+        self, tmp_path: Path, runtime: str, ingestion: str, says: str
+    ) -> None:
+        self.refused(tmp_path, f"ingestion={ingestion}", says, "--data", f"runtime={runtime}")
 
     def test_every_module_of_the_standard_library_is_refused(self) -> None:
         reserved = {*(ROOT / "questions/reserved_names.jinja").read_text().split()}

@@ -34,7 +34,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in SECRETS:
         (project / name).write_text(f"# {SECRET}\n")
     succeed(["git", "init", "--quiet"], project)
-    provide_runtime((project / "Dockerfile").read_text().split()[1])
+    provide_runtime(project)
     return project
 
 

@@ -168,7 +168,7 @@ class TestImage:
             file.write("pydantic<2\n")
         folder = project / "src/penguins/pipelines/sums"
         (folder / "__init__.py").write_text(MAJOR)
-        provide_runtime((project / "Dockerfile").read_text().split()[1])
+        provide_runtime(project)
         done = build(project, TAG)
         assert done.returncode == 0, done.stdout
         yield TAG

@@ -61,7 +61,7 @@ def project(template: Template, address: str, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="module")
 def image(project: Path) -> Iterator[str]:
-    provide_runtime((project / "Dockerfile").read_text().split()[1])
+    provide_runtime(project)
     done = build(project, TAG)
     assert done.returncode == 0, done.stdout
     yield TAG

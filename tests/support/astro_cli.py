@@ -1,7 +1,7 @@
 """What the Astro CLI does with a project in Docker, done with public tools.
 
 With `KEDRO_ASTRO_RUNTIME=real`, and where the CLI is, by the CLI itself. The facts are those of CLI
-1.45: `airflow/include/airflow3/composeyml.go.tmpl` and `airflow/docker_image.go` in its repository.
+1.45: `airflow/include/airflow?/composeyml.go.tmpl` and `airflow/docker_image.go` in its repository.
 """
 
 from __future__ import annotations
@@ -76,6 +76,56 @@ def compose_file(project: Path, image: str, postgres: str, port: int) -> str:
         "dag-processor": airflow("dag-processor", mounts=folders),
         "api-server": airflow("api-server", mounts=folders) | {"ports": [f"127.0.0.1:{port}:8080"]},
         "triggerer": airflow("triggerer", mounts=folders[:3]),
+    }
+    volumes = {"postgres_data": {}, "airflow_logs": {}}
+    networks = {"airflow": {"driver": "bridge"}}
+    return json.dumps({"services": services, "networks": networks, "volumes": volumes}, indent=1)
+
+
+def compose_file_of_airflow_2(project: Path, image: str, postgres: str, port: int) -> str:
+    """Return the Compose file that the CLI makes for a project with a Runtime of Airflow 2."""
+    environment = {
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": DATABASE,
+        "AIRFLOW__WEBSERVER__SECRET_KEY": "penguins",
+        # What the CLI makes of it depends on the image: the API's basic authentication.
+        "AIRFLOW__API__AUTH_BACKENDS": (
+            "airflow.providers.fab.auth_manager.api.auth.backend.basic_auth"
+        ),
+        "ASTRONOMER_ENVIRONMENT": "local",
+    }
+
+    def airflow(command: str, needs: Sequence[str], mounts: Sequence[str]) -> dict[str, object]:
+        return {
+            "image": image,
+            "command": ["bash", "-c", command],
+            "depends_on": ["postgres", *needs],
+            "user": "astro",
+            "restart": "unless-stopped",
+            "networks": ["airflow"],
+            "environment": environment,
+            "env_file": [str(file) for file in [project / ".env"] if file.exists()],
+            "volumes": [
+                *(f"{project}/{folder}:{HOME}/{folder}:z" for folder in mounts),
+                f"airflow_logs:{HOME}/logs",
+            ],
+        }
+
+    folders = ("dags", "plugins", "include", "tests")
+    user = "airflow users create -r Admin -u admin -e admin@example.com -f admin -l user -p admin"
+    serves = f"{user} && airflow sync-perm && airflow webserver"
+    services = {
+        "postgres": {
+            "image": postgres,
+            "networks": ["airflow"],
+            "environment": {"POSTGRES_USER": "postgres", "POSTGRES_PASSWORD": "postgres"},
+            "volumes": ["postgres_data:/var/lib/postgresql/data"],
+        },
+        "scheduler": airflow("airflow db upgrade && airflow scheduler", [], folders),
+        "triggerer": airflow("airflow db upgrade && airflow triggerer", [], folders[:3]),
+        "webserver": airflow(serves, ["scheduler"], folders)
+        | {"ports": [f"127.0.0.1:{port}:8080"]},
     }
     volumes = {"postgres_data": {}, "airflow_logs": {}}
     networks = {"airflow": {"driver": "bridge"}}

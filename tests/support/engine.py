@@ -10,14 +10,17 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import yaml
-from scaffold import ROOT, run, succeed
+from scaffold import ROOT, run, scaffold, succeed
 
 RUNTIME = ROOT / "tests/runtime"
 DEBIAN = "kedro-astro/debian"
+AIRFLOW_2 = {"12": "constraints-astro-sdk.txt", "13": "constraints-oldest.txt"}
+"""By the major version of the Runtime, what pins its Airflow 2."""
+KEPT = "apache-airflow|flask|sqlalchemy|werkzeug|connexion|pendulum|marshmallow"
+"""What is taken from there; the Runtime itself does not pin Kedro, nor what it needs."""
 POSTGRES = "postgres:12.6"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 PACKAGES = "ca-certificates,python3,python3-pip,python3-venv,tini"
@@ -58,13 +61,13 @@ def compose() -> list[str]:
 
 
 def build(
-    context: Path, tag: str, dockerfile: str = "Dockerfile"
+    context: Path, tag: str, dockerfile: str = "Dockerfile", *options: str
 ) -> subprocess.CompletedProcess[str]:
     """Build an image as `docker build .` does; the output is in `stdout`."""
     # Debian has no BuildKit plugin for the client; without one only the old builder works.
     buildx = run(["docker", "buildx", "version"], context).returncode == 0
     env = {} if buildx else {"DOCKER_BUILDKIT": "0"}
-    return run(["docker", "build", "--file", dockerfile, "--tag", tag, "."], context, env)
+    return run(["docker", "build", *options, "--file", dockerfile, "--tag", tag, "."], context, env)
 
 
 def in_image(image: str, *command: str, options: tuple[str, ...] = ()) -> str:
@@ -80,15 +83,33 @@ def layers(image: str) -> list[str]:
     return found
 
 
-def provide_runtime(tag: str) -> None:
+def provide_runtime(project: Path) -> None:
     """See to it that the engine has the image that the project's Dockerfile starts from."""
-    _provide(tag, RUNTIME, {"pip-constraints.txt": ROOT / "constraints.txt"})
+    runtime_image((project / "Dockerfile").read_text().split()[1])
+
+
+def runtime_image(tag: str) -> None:
+    """See to it that the engine has an image of the Runtime."""
+    runtime = tag.rpartition(":")[2]
+    pins, suite = (ROOT / "constraints.txt").read_text(), "trixie"
+    if two := AIRFLOW_2.get(runtime.partition(".")[0]):
+        lines = (ROOT / two).read_text().splitlines()
+        # Airflow 2 does not run on trixie's Python.
+        pins, suite = "\n".join(line for line in lines if re.match(KEPT, line)), "bookworm"
+    (airflow,) = re.findall(r"(?m)^apache-airflow==(\S+)", pins)
+    version = runtime.partition("-python")[0]
+    said = (f"AIRFLOW={airflow}", f"RUNTIME={version}", f"DEBIAN={DEBIAN}:{suite}")
+    _provide(tag, RUNTIME, {"pip-constraints.txt": pins}, suite, said)
 
 
 def provide_python(project: Path) -> None:
     """See to it that the engine has the image that the project's Dockerfile.tasks starts from."""
     image = re.findall(r"(?m)^FROM (\S+)", (project / "Dockerfile.tasks").read_text())[0]
-    _provide(image, ROOT / "tests/python", {"pip-constraints.txt": ROOT / "constraints.txt"})
+    _provide(
+        image,
+        ROOT / "tests/python",
+        {"pip-constraints.txt": (ROOT / "constraints.txt").read_text()},
+    )
 
 
 def provide_postgres() -> str:
@@ -97,7 +118,13 @@ def provide_postgres() -> str:
     return POSTGRES
 
 
-def _provide(tag: str, folder: Path, more: Mapping[str, Path]) -> None:
+def _provide(
+    tag: str,
+    folder: Path,
+    more: Mapping[str, str],
+    suite: str = "trixie",
+    arguments: Sequence[str] = (),
+) -> None:
     """Have the engine build the stand-in for a public image.
 
     It is built once for each state of what it is made of, and kept by the engine.
@@ -105,7 +132,9 @@ def _provide(tag: str, folder: Path, more: Mapping[str, Path]) -> None:
     Args:
         tag: the public image's name.
         folder: the Dockerfile and what it copies.
-        more: files that it copies from elsewhere, by the names that they have there.
+        more: texts of files that it copies beside these, by name.
+        suite: of Debian, which it is made on.
+        arguments: of the build, each `NAME=value`.
     """
     if os.environ.get("KEDRO_ASTRO_RUNTIME") == "real":
         return
@@ -113,46 +142,50 @@ def _provide(tag: str, folder: Path, more: Mapping[str, Path]) -> None:
     with (ROOT / "build/images.lock").open("w") as lock:
         # Whoever needs the image while another process makes it waits for that.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _make(tag, folder, more)
+        _make(tag, folder, {CERTIFICATES.name: CERTIFICATES.read_text(), **more}, suite, arguments)
 
 
-def _make(tag: str, folder: Path, more: Mapping[str, Path]) -> None:
-    more = {CERTIFICATES.name: CERTIFICATES, **more}
-    sources = [*sorted(folder.iterdir()), *more.values()]
-    state = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()
+def _make(
+    tag: str, folder: Path, more: Mapping[str, str], suite: str, arguments: Sequence[str]
+) -> None:
+    files = [*(file.read_text() for file in sorted(folder.iterdir())), *more.values()]
+    made_of = "".join([*files, suite, *arguments])
+    state = hashlib.sha256(made_of.encode()).hexdigest()
     label = ["docker", "image", "inspect", "--format", '{{ index .Config.Labels "state" }}', tag]
     if run(label, ROOT).stdout.strip() == state:
         return
-    _provide_debian()
+    _provide_debian(suite)
     with tempfile.TemporaryDirectory() as temporary:
         context = Path(temporary)
         shutil.copytree(folder, context, dirs_exist_ok=True)
-        for name, file in more.items():
-            shutil.copy(file, context / name)
+        for name, text in more.items():
+            (context / name).write_text(text)
         dockerfile = context / "Dockerfile"
         text = dockerfile.read_text() + f"LABEL state={state}\n"
         if tag.endswith("-base"):
             # The same image without what it would do to a project by itself.
             text = re.sub(r"(?m)^ONBUILD .*\n", "", text)
         dockerfile.write_text(text)
-        done = build(context, tag)
+        options = [f"--build-arg={argument}" for argument in arguments]
+        done = build(context, tag, "Dockerfile", *options)
         assert done.returncode == 0, done.stdout
 
 
-def _provide_debian() -> None:
-    if run(["docker", "image", "inspect", DEBIAN], ROOT).returncode == 0:
+def _provide_debian(suite: str) -> None:
+    image = f"{DEBIAN}:{suite}"
+    if run(["docker", "image", "inspect", image], ROOT).returncode == 0:
         return
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "root")
-        succeed(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "trixie", root], ROOT)
+        succeed(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, root], ROOT)
         archive = Path(folder, "root.tar")
         succeed(["tar", "--directory", root, "--create", "--file", archive, "."], ROOT)
-        succeed(["docker", "import", archive, DEBIAN], ROOT)
+        succeed(["docker", "import", archive, image], ROOT)
 
 
 if __name__ == "__main__":
     # CI makes them while the tests run that need none.
-    runtime = yaml.safe_load((ROOT / "copier.yml").read_text())["runtime"]["default"]
-    provide_runtime(runtime)
-    provide_runtime(f"{runtime}-base")
+    with tempfile.TemporaryDirectory() as made:
+        for place in ("worker", "venv"):
+            provide_runtime(scaffold(Path(made, place), place=place))
     provide_postgres()
