@@ -2,6 +2,7 @@
 
 import json
 import site
+import subprocess
 from pathlib import Path
 
 from scaffold import python, succeed
@@ -29,6 +30,16 @@ def test_astro_dev_parse_finds_nothing_wrong(penguins: Path, tmp_path: Path) -> 
     integrity = ".astro/test_dag_integrity_default.py"
     env = {"AIRFLOW_HOME": str(tmp_path)}
     succeed(python("-m", "pytest", "-p", "no:cacheprovider", integrity), penguins, env)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(after_kedro_run: Path) -> None:
+    """As in `kedro astro list | head -1`."""
+    command = [*map(str, python("-W", "ignore", "dags/kedro_astro", "list"))]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=after_kedro_run, text=True, **streams) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == ""
 
 
 def test_kedro_astro_is_a_command_of_the_installed_project(

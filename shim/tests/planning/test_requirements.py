@@ -6,7 +6,7 @@ import pytest
 from airflow import __version__
 from click.testing import CliRunner
 from kedro_astro import cli
-from kedro_astro.planning.adoption import airflow_of
+from kedro_astro.planning.adoption import airflow_of, left_to_merge
 from kedro_astro.planning.requirements import lacking
 from projects import PYPROJECT, MakeProject
 
@@ -157,6 +157,12 @@ def test_the_astro_sdk_where_no_airflow_can_have_it(check, line: str) -> None:
     said = check({"requirements.txt": "kedro\n", "dags/old.py": f"try:\n{line}\n"})
     assert "error: dags/old.py imports the Astro SDK, which no Airflow after 2.10 can have" in said
     assert "ingest-data.md" in said
+
+
+@pytest.mark.parametrize(("airflow", "found"), [("2.10.5", 0), ("2.11.2", 1), ("3.3.2", 1)])
+def test_which_airflow_can_have_the_astro_sdk(airflow: str, found: int) -> None:
+    said = left_to_merge({"dags/old.py": "import astro\n"}, airflow, deployed=False)
+    assert len([*said]) == found
 
 
 @pytest.mark.parametrize(

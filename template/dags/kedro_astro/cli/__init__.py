@@ -34,7 +34,9 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except (KedroAstroError, OSError) as error:
-            raise click.ClickException(str(error)) from None
+            # Of a reader that has seen enough, such as `head`, Click takes care.
+            quiet = isinstance(error, BrokenPipeError)
+            raise error if quiet else click.ClickException(str(error)) from None
         except Exception:
             if why := damage():
                 raise click.ClickException(why) from None
@@ -213,9 +215,8 @@ def _become_airflows(project: Path) -> NoReturn:
     grouped = "\nairflow = [" in (content(project / "pyproject.toml") or "")
     how = f"Install it: `{'uv sync --group airflow' if grouped else f'uv pip install {airflow}'}`."
     if (project / OWN_REQUIREMENTS).exists():
-        how = "Make the virtual environment for it:\nuv venv .venv-airflow\nuv pip install"
-        how += f" --python .venv-airflow --compile-bytecode {airflow} pytest"
-        how += " --requirement requirements.txt"
+        how = "Make the virtual environment for it:\nuv venv .venv-airflow\nuv pip install --python"
+        how += f" .venv-airflow --compile-bytecode {airflow} pytest --requirement requirements.txt"
     raise click.ClickException(f"Airflow is not installed for {sys.executable}. {how}")
 
 

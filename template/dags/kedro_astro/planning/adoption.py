@@ -55,7 +55,7 @@ def left_to_merge(files: Files, airflow: str, deployed: bool) -> Iterator[tuple[
         if own and re.search(r"\bKedroSession\b", text):
             what = f"{path} runs Kedro by itself, as what kedro-airflow generates does."
             yield "warning", f"{what} Delete it, or its pipelines run twice: they have DAGs now."
-        if own and airflow >= "3" and re.search(r"(?m)^\s*(?:from|import)\s+astro\b", text):
+        if own and airflow >= "2.11" and re.search(r"(?m)^\s*(?:from|import)\s+astro\b", text):
             what = f"{path} imports the Astro SDK, which no Airflow after 2.10 can have."
             yield "error", f"{what} kedro-astro's docs show the same without it: ingest-data.md."
 
