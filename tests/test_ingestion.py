@@ -21,7 +21,7 @@ import pytest
 import sqlalchemy
 from cluster import backends
 from s3 import Store, serving
-from scaffold import ROOT, scaffold
+from scaffold import ROOT, python, run, scaffold
 from tasks import DATA, RESULTS
 from up import Up, up
 
@@ -115,8 +115,8 @@ def route(
     warehouse: sqlalchemy.Engine,
     store: Store,
 ) -> Iterator[Route]:
-    python, answers = ROUTES[request.param]
-    assert Path(python).exists(), "`make test-airflow-2` installs it"
+    interpreter, answers = ROUTES[request.param]
+    assert Path(interpreter).exists(), "`make test-airflow-2` installs it"
     folder = tmp_path_factory.mktemp("route") / "penguins"
     project = scaffold(folder, project_name="Penguins", **answers)
     raw = project / "data/01_raw/penguins_raw.csv"
@@ -139,7 +139,7 @@ def route(
         table = partial(in_postgresql, warehouse)
     data = store.folder / "bucket/data" if request.param == "objects" else project / "data"
     env = {"AIRFLOW_CONN_WAREHOUSE": json.dumps(connection)} if connection else store.env
-    with up(project, Path(python), **env) as airflow:
+    with up(project, Path(interpreter), **env) as airflow:
         yield Route(request.param, airflow, project, data, records, table, store)
 
 
@@ -204,3 +204,22 @@ def test_what_is_wrong_is_said_before_anything_is_overwritten(route: Route, what
     assert re.search(says, route.airflow.log("bring_penguins", ended["dag_run_id"]))
     assert route.there() == before
     assert len(route.airflow.runs("penguins")) == runs
+
+
+@pytest.mark.parametrize("said", [{}, {"host": "/srv/warehouse.duckdb"}])
+def test_a_connection_that_names_no_file_of_duckdb(tmp_path: Path, said: dict[str, str]) -> None:
+    """Nobody would see again what is written into memory."""
+    project = scaffold(tmp_path / "p", project_name="Penguins", ingestion="duckdb")
+    code = (
+        "from bring_penguins import bring_penguins\n"
+        "task = bring_penguins().get_task('bring')\n"
+        "task.python_callable(params={'source': 'data/01_raw/penguins_raw.csv'})"
+    )
+    connection = json.dumps({"conn_type": "duckdb", **said})
+    env = {
+        "AIRFLOW_HOME": str(tmp_path / "airflow"),
+        "AIRFLOW_CONN_WAREHOUSE": connection,
+        "PYTHONPATH": "dags",
+    }
+    done = run(python("-W", "ignore", "-c", code), project, env)
+    assert "The connection warehouse says no `database` in its extra. Write the path" in done.stdout
