@@ -20,7 +20,8 @@ help:  ## say what there is
 demo: setup  ## scaffold a project into build/demo and run it on a real Airflow; KEEP=1 leaves the UI up
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
 
-test: lint test-oldest  ## lint, types and all tests
+test: lint  ## lint, types and all tests
+	$(MAKE) test-oldest ONLY="not slow"
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not ($(ALONE))"
 	$(MAKE) --jobs 2 test-airflow test-images
 
@@ -63,10 +64,11 @@ test-airflow-2: setup  ## Airflow 2.10 and 2.11, and data that come with the Ast
 	$(ASTRO_SDK)/bin/python -m pytest -n auto $(addprefix shim/tests/,reading running airflow)
 	$(BIN)/python -m pytest -s -m "airflow_2"
 
-# The other rooms are pure functions and models: the workflow runs all of them on all versions.
+# The other rooms are pure functions and models: the workflow runs all of them on all versions. `test`
+# leaves the slow ones to it, and to you.
 test-oldest: setup  ## the tests of what meets Airflow and Kedro, on the oldest of both that the shim runs on
 	@$(PYTHON) tools/bootstrap.py oldest
-	if [ -e $(OLDEST)/ready ]; then $(OLDEST)/bin/python -m pytest -n auto $(addprefix shim/tests/,reading running airflow); fi
+	if [ -e $(OLDEST)/ready ]; then $(OLDEST)/bin/python -m pytest -n auto -m "$(ONLY)" $(addprefix shim/tests/,reading running airflow); fi
 
 bench:  ## measure what the README claims under "How fast it is"; the results are in build/bench.*
 	@$(PYTHON) tools/bootstrap.py bench

@@ -241,9 +241,8 @@ def command_of(process: psutil.Process) -> list[str]:
 
 def listening(project: Path) -> list[tuple[str, int]]:
     """The addresses at which an Airflow of the project listens."""
-    return [
-        (connection.laddr.ip, connection.laddr.port)
-        for process in processes_of(project)
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    ]
+    found = []
+    for process in processes_of(project):
+        with suppress(psutil.NoSuchProcess):  # A parse ends while we look.
+            found += process.net_connections("inet")
+    return [(c.laddr.ip, c.laddr.port) for c in found if c.status == psutil.CONN_LISTEN]

@@ -34,6 +34,7 @@ def with_settings(make_project: MakeProject, text: str, **files: str) -> Path:
     return make_project({"conf/base/airflow.yml": text, "conf/base/catalog.yml": FILES, **files})
 
 
+@pytest.mark.slow
 def test_what_kedro_airflow_takes(make_project: MakeProject) -> None:
     project = with_settings(
         make_project,
@@ -59,6 +60,7 @@ def test_what_kedro_airflow_takes(make_project: MakeProject) -> None:
     assert got["owner"] == "airflow-ds"
 
 
+@pytest.mark.slow
 def test_single_nodes_groupings_and_names(make_project: MakeProject) -> None:
     project = with_settings(
         make_project,
@@ -106,6 +108,7 @@ def test_pipelines_left_out(make_project: MakeProject) -> None:
         ("sales: {schedule: '@dayly'}", ["@dayly", "@daily"]),
     ],
 )
+@pytest.mark.slow
 def test_what_is_wrong_is_said_and_the_last_good_settings_stay(
     make_project: MakeProject, text: str, says: list[str]
 ) -> None:

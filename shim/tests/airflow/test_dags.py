@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from kedro_astro.airflow import manifest
 from parsing import IN_ORDER, parse, parse_afresh
 from projects import CATALOG, REGISTRY, SALES, MakeProject
@@ -25,6 +26,7 @@ print(json.dumps({"dags": sorted(found), "heavy": sorted(heavy)}))
     assert set(got["heavy"]) <= {"rich"}
 
 
+@pytest.mark.slow
 def test_a_tasks_process_builds_the_dag_of_that_task_alone(
     make_project: MakeProject, tmp_path: Path
 ) -> None:
@@ -37,6 +39,7 @@ def test_a_tasks_process_builds_the_dag_of_that_task_alone(
     assert got == ["shop.sales"]
 
 
+@pytest.mark.slow
 def test_a_task_never_reads_the_project(make_project: MakeProject, tmp_path: Path) -> None:
     """It takes the DAG that its run was scheduled from, whatever has been edited since."""
     project = make_project()
@@ -118,6 +121,7 @@ print(json.dumps([dag.dag_id, dag.dag_display_name]))
     assert dag_id.isascii() and name == "über alles"
 
 
+@pytest.mark.slow
 def test_a_dag_runs_once_at_a_time_if_its_runs_would_mix_their_data(
     make_project: MakeProject,
 ) -> None:
@@ -150,6 +154,7 @@ print(json.dumps(task._upstream_versions({"ti": Instance()}, producers)))
     assert parse(make_project(files), then) == {"p@two": "v1"}
 
 
+@pytest.mark.slow
 def test_an_asset_that_is_no_more_keeps_no_task_from_running(
     make_project: MakeProject, tmp_path: Path
 ) -> None:

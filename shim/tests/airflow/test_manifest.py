@@ -148,6 +148,7 @@ def compiled(project: Path, path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_compiled_manifest_is_trusted(
     project: Path, readings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +162,7 @@ def test_a_compiled_manifest_is_trusted(
     assert count(readings) == 1
 
 
+@pytest.mark.slow
 def test_a_broken_project_does_not_compile(project: Path, tmp_path: Path) -> None:
     (project / "src/shop/pipelines/sales/__init__.py").write_text("x = (")
     done = compiled(project, tmp_path / "manifest.jsonl")
@@ -243,6 +245,7 @@ print(read(Path(sys.argv[1])).problems)
 """
 
 
+@pytest.mark.slow
 def test_a_reading_that_is_outdated_is_begun_again(make_project: MakeProject, gate: Path) -> None:
     """An editor truncates a file before it writes it: what is read in between is nobody's error."""
     project, settings = hanging(make_project, gate)

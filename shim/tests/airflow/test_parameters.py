@@ -53,6 +53,7 @@ parameters = st.recursive(
 
 @settings(suppress_health_check=[HealthCheck.too_slow])  # Nested dictionaries on a busy machine.
 @given(parameters)
+@pytest.mark.slow
 def test_what_a_form_holds_comes_back_nested_as_it_was(said: dict) -> None:
     held, left_out = for_form(said)
     assert left_out == {}
@@ -121,6 +122,7 @@ def shop(make_project: MakeProject, **files: str) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_what_only_a_run_can_know(make_project: MakeProject) -> None:
     """`kedro run` needs it for every pipeline, as Kedro resolves all of the catalog."""
     catalog = CATALOG.replace("data/raw.json", "'data/${runtime_params:day}.json'")
@@ -143,6 +145,7 @@ def test_what_only_a_run_can_know(make_project: MakeProject) -> None:
     assert total.read_text() == "1"
 
 
+@pytest.mark.slow
 def test_what_airflow_yml_says_for_every_run(make_project: MakeProject) -> None:
     catalog = CATALOG.replace("data/raw.json", "'data/${runtime_params:day}.json'")
     yml = "default: {params: {day: monday}}\n"

@@ -62,6 +62,7 @@ def operators(project: Path, script: str = OPERATORS) -> Any:
     return parse(project, script)
 
 
+@pytest.mark.slow
 def test_each_task_has_a_place(made) -> None:
     """Of its node, its tag or the default; arguments are added to each other, name by name."""
     text = """
@@ -97,6 +98,7 @@ def test_no_provider_is_imported_where_no_task_needs_it(made) -> None:
     assert modules == []
 
 
+@pytest.mark.slow
 def test_the_pod_of_a_kubernetes_executor(made) -> None:
     pod = "{spec: {containers: [{name: base, resources: {limits: {memory: 2Gi}}}]}}"
     tasks, _ = operators(made(f"default: {{executor_config: {{pod_override: {pod}}}}}"))

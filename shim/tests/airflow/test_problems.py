@@ -29,6 +29,7 @@ def look(project: Path, **env: str) -> str:
     return str(parse(project, LOOK.replace("ENV", repr(env))))
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_said_until_it_is_mended(make_project: MakeProject) -> None:
     project = make_project()
     assert look(project) == ""

@@ -243,6 +243,7 @@ def test_the_whole_project_has_a_section_of_another_name(make_project: MakeProje
     assert "the pipeline __default__" in problem and "the section whole_project or def" in problem
 
 
+@pytest.mark.slow
 def test_a_timetable_that_hangs_takes_no_other_dag_with_it(
     make_project: MakeProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,6 +256,7 @@ def test_a_timetable_that_hangs_takes_no_other_dag_with_it(
     assert "it takes longer than 5 s" in problem and "the pipeline report" in problem
 
 
+@pytest.mark.slow
 def test_a_timetable_of_yours_is_imported_by_no_parse(make_project: MakeProject) -> None:
     """Nor can it take a DAG away that it once gave a schedule."""
     times = (

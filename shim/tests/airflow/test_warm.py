@@ -133,6 +133,7 @@ def test_what_is_not_installed_is_never_imported(tmp_path: Path, packages: Insta
     assert "mine (is not installed here)" in lines[1] and "mine" not in modules
 
 
+@pytest.mark.slow
 def test_a_reading_is_waited_for_and_not_for_ever(
     make_project: MakeProject, packages: Install
 ) -> None:
@@ -155,6 +156,7 @@ def test_a_reading_is_waited_for_and_not_for_ever(
     assert "Tasks start warm: " in line and {"good", "late"} & modules == {"good"}
 
 
+@pytest.mark.slow
 def test_a_python_whose_path_leads_back_and_forth_reads_the_project_once(
     make_project: MakeProject, packages: Install, tmp_path: Path, no_airflow: str
 ) -> None:

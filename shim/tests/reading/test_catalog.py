@@ -105,6 +105,7 @@ def test_datasets_that_kedro_cannot_make(
         ("s3://bucket/a@b/x.json", "s3://bucket/a@b/x.json"),
     ],
 )
+@pytest.mark.slow
 def test_a_location_shows_no_credentials(
     make_project: MakeProject, url: str, location: str
 ) -> None:

@@ -49,6 +49,7 @@ FILES = {
 }
 
 
+@pytest.mark.slow
 def test_what_hooks_put_into_the_catalog_is_there(
     make_project: MakeProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:

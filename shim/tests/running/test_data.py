@@ -87,6 +87,7 @@ def files_of(project: Path) -> set[str]:
     return {str(f.relative_to(project)) for f in found if f.is_file() or not [*f.iterdir()]}
 
 
+@pytest.mark.slow
 def test_what_is_removed_is_of_this_run_alone(project: Path) -> None:
     done = run(project, nodes=["make"])
     assert done.returncode == 0, done.stderr

@@ -49,6 +49,7 @@ def told(project: Path, tmp_path: Path) -> list[str]:
     return (tmp_path / "told").read_text().splitlines()
 
 
+@pytest.mark.slow
 def test_by_default_they_fire_in_each_task(make_project: MakeProject, tmp_path: Path) -> None:
     project = make_project(
         {**FILES, "src/shop/settings.py": TELL.replace('catalog.load("total")', '""')}
@@ -60,6 +61,7 @@ def test_by_default_they_fire_in_each_task(make_project: MakeProject, tmp_path: 
     ]
 
 
+@pytest.mark.slow
 def test_once_a_run_they_have_tasks_of_their_own(make_project: MakeProject, tmp_path: Path) -> None:
     project = make_project({**FILES, "conf/base/airflow.yml": "sales: {pipeline_hooks: run}"})
     assert parse(project, SHAPE) == {

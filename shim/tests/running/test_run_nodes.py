@@ -301,6 +301,7 @@ def test_a_version_is_never_saved_over(project: Path) -> None:
     assert total(project) == 84
 
 
+@pytest.mark.slow
 def test_a_run_loads_the_version_it_is_told(make_project: MakeProject) -> None:
     reader = SALES.replace('"doubled"', '"total"').replace(
         '"total", name="second"', '"end", name="second"'
@@ -354,6 +355,7 @@ def test_partitions_that_one_task_saves_are_what_another_loads(make_project: Mak
     assert total(project) == {"ones": 2, "tens": 4}
 
 
+@pytest.mark.slow
 def test_a_crash_ends_the_process_after_airflows_parse(make_project: MakeProject) -> None:
     """It would go on crashing for ever: Airflow's handler returns to what has crashed."""
     crash = SALES.replace("    return x * 2", "    import ctypes; ctypes.string_at(0)")

@@ -187,6 +187,7 @@ def test_it_ends_when_the_tasks_time_is_over(make_project: MakeProject, no_airfl
     assert not found[0].is_running()
 
 
+@pytest.mark.slow
 def test_it_ends_with_its_parent(make_project: MakeProject, no_airflow: str) -> None:
     """However that ends: nobody is left to end it."""
     wanted = session(make_project, WAITS)
@@ -206,6 +207,7 @@ def test_it_ends_with_its_parent(make_project: MakeProject, no_airflow: str) -> 
     assert gone
 
 
+@pytest.mark.slow
 def test_airflow_needs_no_kedro(
     make_project: MakeProject, no_airflow: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
