@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from kedro_astro.airflow.manifest import Manifest
 from kedro_astro.planning.plan import plan_all
 from kedro_astro.reading.parameters import plain
 from kedro_astro.settings.read import wrong_settings
-from kedro_astro.structure import Structure
+from kedro_astro.structure import Structure, from_json
 from omegaconf import OmegaConf
 from pages import BLOCKS, PAGES, SETTINGS, Block, put, read
 from scaffold import python, succeed
@@ -64,9 +63,9 @@ def shown_settings(folder: Path, fresh: Path) -> Iterator[tuple[Block, Structure
 
 
 def structure_of(project: Path) -> Structure:
-    manifest = project / "manifest.jsonl"
-    succeed(python("dags/kedro_astro", "compile", manifest), project)
-    return Manifest(manifest.read_bytes()).structure()
+    file = project / "structure.json"
+    succeed(python("dags/kedro_astro", "read", project, file, "any"), project)
+    return from_json(json.loads(file.read_text())["structure"])
 
 
 @pytest.fixture(scope="session")
