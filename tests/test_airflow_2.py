@@ -10,7 +10,7 @@ import copier
 import httpx
 import pytest
 import yaml
-from scaffold import ROOT, Releases, commit, run, scaffold
+from scaffold import ROOT, Releases, commit, run, scaffold, succeed
 from tasks import RESULTS
 from up import Up, up
 
@@ -109,6 +109,18 @@ def test_check_says_what_airflow_2_cannot_do(tmp_path: Path, version: str, what:
     said = " ".join(done.stdout.split())
     assert "Airflow refuses the DAG of the pipeline data_science" in said and says in said
     assert "Traceback" not in said
+
+
+@pytest.mark.airflow_2
+@pytest.mark.parametrize("version", VENVS)
+def test_compile_leaves_no_logs(tmp_path: Path, version: str) -> None:
+    """In an image all services would copy them to the disk that they share, at once, and fail."""
+    project = scaffold(tmp_path / "p", runtime=RUNTIMES[version], place="venv")
+    env = {"KEDRO_ASTRO_PYTHON": sys.executable, "AIRFLOW_HOME": str(tmp_path / "airflow")}
+    python = ROOT / VENVS[version] / "bin/python"
+    manifest = tmp_path / "manifest.jsonl"
+    succeed([python, "-W", "ignore", "dags/kedro_astro", "compile", manifest], project, env)
+    assert manifest.exists() and not (tmp_path / "airflow/logs").exists()
 
 
 @pytest.mark.airflow_2

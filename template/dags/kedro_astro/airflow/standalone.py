@@ -184,11 +184,10 @@ def _start(airflow: Airflow, project: Path, port: int, say: Callable[[str], obje
     """
     began = time.monotonic()
     # What `airflow standalone` starts, but for servers that show logs to all the world.
-    serve = command(sys.executable, "serve", str(port))
     served_by_2 = f"airflow webserver --hostname {HOST} --port {port} --workers 1".split()
     commands = {
         "db-migrate": ["airflow", "db", "migrate"],
-        "api-server": served_by_2 if AIRFLOW_2 else serve,
+        "api-server": served_by_2 if AIRFLOW_2 else command(sys.executable, "serve", str(port)),
         "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
         # With SQLite it is a part of Airflow 2's scheduler.
         **({} if AIRFLOW_2 else {"dag-processor": ["airflow", "dag-processor"]}),

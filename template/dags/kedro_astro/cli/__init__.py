@@ -131,6 +131,9 @@ def compile(manifest: Path) -> None:
     Without MANIFEST it is written where KEDRO_ASTRO_MANIFEST says. A project that cannot be read
     is an error: use this while you build an image.
     """
+    # Airflow 2 makes folders for a scheduler's logs. In an image all services would copy those to
+    # the disk that they share, at once, and fail.
+    os.environ["AIRFLOW__SCHEDULER__CHILD_PROCESS_LOG_DIRECTORY"] = "/tmp"
     from kedro_astro.airflow import refresh
 
     made = refresh.compile(_project(), manifest.absolute())
