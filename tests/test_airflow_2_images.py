@@ -6,20 +6,18 @@ They start from images that stand in for Runtime 12 and 13.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
-from astro_cli import compose_file_of_airflow_2, pytest_in
-from engine import build, compose, in_image, missing, provide_postgres, provide_runtime
-from scaffold import DAGS, ROOT, free_port, run, scaffold, succeed
+from astro_cli import compose_file_of_airflow_2, give_to_host_user, pytest_in
+from engine import compose, image_of, in_image, missing, provide_postgres
+from scaffold import DAGS, free_port, run, scaffold, succeed
 from tasks import RESULTS
 from up import Up
 
-HOST_USER = 12345
 KINDS = {
     "2.11": {"runtime": "13.4.0-python-3.11"},
     "2.10": {"runtime": "12.11.0-python-3.11"},
@@ -45,11 +43,8 @@ def project(
 def image(project: tuple[str, Path]) -> Iterator[str]:
     kind, folder = project
     tag = f"kedro-astro/{kind.replace(' ', '-')}"
-    provide_runtime(folder)
-    done = build(folder, tag)
-    assert done.returncode == 0, done.stdout
-    yield tag
-    run(["docker", "image", "rm", "--force", tag], ROOT)
+    with image_of(folder, tag) as image:
+        yield image
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +53,7 @@ def started(
 ) -> Iterator[Up]:
     """Start all services, for a project that belongs to a user of the host."""
     kind, folder = project
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, HOST_USER, HOST_USER, follow_symlinks=False)
-    for parent in folder.parents:
-        parent.chmod(parent.stat().st_mode | 0o001)
+    give_to_host_user(folder)
     port = free_port()
     file = tmp_path_factory.mktemp("compose") / "compose.yaml"
     file.write_text(compose_file_of_airflow_2(folder, image, provide_postgres(), port))

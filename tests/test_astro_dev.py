@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +12,12 @@ from pathlib import Path
 import astro_cli
 import psutil
 import pytest
+from astro_cli import HOST_USER
 from client import Client
-from engine import build, compose, missing, provide_postgres, provide_runtime
-from scaffold import DAGS, ROOT, free_port, run, scaffold
+from engine import compose, image_of, missing, provide_postgres
+from scaffold import DAGS, free_port, run, scaffold
 
 IMAGE = "kedro-astro/penguins-dev"
-HOST_USER = 12345
 
 pytestmark = [
     pytest.mark.docker,
@@ -32,15 +31,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     project = scaffold(tmp_path_factory.mktemp("astro_dev") / "penguins", project_name="Penguins")
     # Git ignores it, so whoever clones a project has none.
     (project / ".env").unlink()
-    provide_runtime(project)
-    done = build(project, IMAGE)
-    assert done.returncode == 0, done.stdout
-    for path in (project, *project.rglob("*")):
-        os.chown(path, HOST_USER, HOST_USER, follow_symlinks=False)
-    for parent in project.parents:
-        parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
-    yield project
-    run(["docker", "image", "rm", "--force", IMAGE], ROOT)
+    with image_of(project, IMAGE):
+        astro_cli.give_to_host_user(project)
+        yield project
 
 
 @pytest.fixture(scope="session")

@@ -13,11 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 from client import Client
-from engine import in_image, missing
+from engine import image_of, in_image, missing
 from kedro_astro.airflow.standalone import running
 from s3 import Store
 from scaffold import ROOT, RUN_TASKS, python, run, succeed
-from tasks import DATA, image_of, same_as, says
+from tasks import DATA, same_as, says
 
 pytestmark = [
     pytest.mark.docker,
@@ -69,7 +69,7 @@ def project(bucket: tuple[Path, Store]) -> Path:
 
 @pytest.fixture(scope="module")
 def image(project: Path) -> Iterator[str]:
-    with image_of(project, "kedro-astro/tasks") as image:
+    with image_of(project, "kedro-astro/tasks", "Dockerfile.tasks") as image:
         yield image
 
 

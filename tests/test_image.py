@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from astro_cli import HOME, pytest_in
-from engine import build, in_image, layers, missing, provide_runtime
+from engine import build, image_of, in_image, layers, missing
 from scaffold import DAGS, ROOT, RUN_TASKS, python, run, scaffold, succeed
 
 TAG = "kedro-astro/penguins"
@@ -34,16 +34,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in SECRETS:
         (project / name).write_text(f"# {SECRET}\n")
     succeed(["git", "init", "--quiet"], project)
-    provide_runtime(project)
     return project
 
 
 @pytest.fixture(scope="module")
 def image(project: Path) -> Iterator[str]:
-    done = build(project, TAG)
-    assert done.returncode == 0, done.stdout
-    yield TAG
-    run(["docker", "image", "rm", "--force", TAG], ROOT)
+    with image_of(project, TAG) as image:
+        yield image
 
 
 def test_it_is_not_root(image: str) -> None:

@@ -14,13 +14,14 @@ import psutil
 import pytest
 from airflow_client.client import PatchTaskInstanceBody, TaskInstanceApi, TaskInstanceResponse
 from client import Client
+from engine import image_of
 from engine import missing as no_engine
 from kedro_astro.airflow.standalone import running
 from kube import api, cluster, missing, wait_for
 from kubernetes.client import ApiException, CoreV1Api, RbacAuthorizationV1Api
 from s3 import Store
 from scaffold import ROOT, append, files_with, python, succeed
-from tasks import image_of, same_as, says
+from tasks import same_as, says
 
 reason = missing() or no_engine()
 pytestmark = [
@@ -96,7 +97,7 @@ def project(bucket: tuple[Path, Store]) -> Path:
 
 @pytest.fixture(scope="module")
 def image(project: Path) -> Iterator[str]:
-    with image_of(project, "kedro-astro/pods") as image:
+    with image_of(project, "kedro-astro/pods", "Dockerfile.tasks") as image:
         yield image
 
 

@@ -19,7 +19,7 @@ from airflow_client.client import (
 )
 from astro_cli import HOME, pytest_in
 from client import Client
-from engine import build, in_image, layers, missing, provide_runtime
+from engine import build, image_of, in_image, layers, missing
 from s3 import CHECKSUMS, Store, serving
 from scaffold import (
     ROOT,
@@ -168,11 +168,8 @@ class TestImage:
             file.write("pydantic<2\n")
         folder = project / "src/penguins/pipelines/sums"
         (folder / "__init__.py").write_text(MAJOR)
-        provide_runtime(project)
-        done = build(project, TAG)
-        assert done.returncode == 0, done.stdout
-        yield TAG
-        run(["docker", "image", "rm", "--force", TAG], ROOT)
+        with image_of(project, TAG) as image:
+            yield image
 
     def test_each_interpreter_has_its_own(self, image: str) -> None:
         code = (

@@ -12,8 +12,8 @@ from threading import Thread
 import pytest
 import yaml
 from astro_cli import HOME, pytest_in
-from engine import build, in_image, missing, provide_runtime
-from scaffold import ROOT, RUN_TASKS, add_numbers, run, succeed
+from engine import image_of, in_image, missing
+from scaffold import ROOT, RUN_TASKS, add_numbers, succeed
 from test_package import PACKAGE, Template
 
 TAG = "kedro-astro/package"
@@ -61,11 +61,8 @@ def project(template: Template, address: str, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="module")
 def image(project: Path) -> Iterator[str]:
-    provide_runtime(project)
-    done = build(project, TAG)
-    assert done.returncode == 0, done.stdout
-    yield TAG
-    run(["docker", "image", "rm", "--force", TAG], ROOT)
+    with image_of(project, TAG) as image:
+        yield image
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from scaffold import ROOT, run, succeed
 
 CLI = shutil.which("astro") if os.environ.get("KEDRO_ASTRO_RUNTIME") == "real" else None
 HOME = "/usr/local/airflow"
+HOST_USER = 12345
 DATABASE = "postgresql://postgres:postgres@postgres:5432"
 ENVIRONMENT = {
     "AIRFLOW__API__BASE_URL": "http://localhost:8080",
@@ -44,27 +46,11 @@ def compose_file(project: Path, image: str, postgres: str, port: int) -> str:
     """
 
     def airflow(*command: str, mounts: Sequence[str] = ()) -> dict[str, object]:
-        mounted = [f"{project}/{folder}:{HOME}/{folder}:z" for folder in mounts]
-        return {
-            "image": image,
-            "command": ["airflow", *command],
-            "depends_on": ["db-migration"],
-            "user": "astro",
-            "restart": "unless-stopped",
-            "networks": ["airflow"],
-            "environment": ENVIRONMENT,
-            "env_file": [str(file) for file in [project / ".env"] if file.exists()],
-            "volumes": [*mounted, f"airflow_logs:{HOME}/logs"],
-        }
+        own = {"command": ["airflow", *command], "depends_on": ["db-migration"]}
+        return _service(project, image, mounts) | own | {"environment": ENVIRONMENT}
 
     folders = ("dags", "plugins", "include", "tests")
     services = {
-        "postgres": {
-            "image": postgres,
-            "networks": ["airflow"],
-            "environment": {"POSTGRES_USER": "postgres", "POSTGRES_PASSWORD": "postgres"},
-            "volumes": ["postgres_data:/var/lib/postgresql/data"],
-        },
         "db-migration": {
             "image": image,
             "command": ["airflow", "db", "migrate"],
@@ -77,9 +63,7 @@ def compose_file(project: Path, image: str, postgres: str, port: int) -> str:
         "api-server": airflow("api-server", mounts=folders) | {"ports": [f"127.0.0.1:{port}:8080"]},
         "triggerer": airflow("triggerer", mounts=folders[:3]),
     }
-    volumes = {"postgres_data": {}, "airflow_logs": {}}
-    networks = {"airflow": {"driver": "bridge"}}
-    return json.dumps({"services": services, "networks": networks, "volumes": volumes}, indent=1)
+    return _with_postgres(services, postgres)
 
 
 def compose_file_of_airflow_2(project: Path, image: str, postgres: str, port: int) -> str:
@@ -97,39 +81,56 @@ def compose_file_of_airflow_2(project: Path, image: str, postgres: str, port: in
     }
 
     def airflow(command: str, needs: Sequence[str], mounts: Sequence[str]) -> dict[str, object]:
-        return {
-            "image": image,
-            "command": ["bash", "-c", command],
-            "depends_on": ["postgres", *needs],
-            "user": "astro",
-            "restart": "unless-stopped",
-            "networks": ["airflow"],
-            "environment": environment,
-            "env_file": [str(file) for file in [project / ".env"] if file.exists()],
-            "volumes": [
-                *(f"{project}/{folder}:{HOME}/{folder}:z" for folder in mounts),
-                f"airflow_logs:{HOME}/logs",
-            ],
-        }
+        own = {"command": ["bash", "-c", command], "depends_on": ["postgres", *needs]}
+        return _service(project, image, mounts) | own | {"environment": environment}
 
     folders = ("dags", "plugins", "include", "tests")
     user = "airflow users create -r Admin -u admin -e admin@example.com -f admin -l user -p admin"
     serves = f"{user} && airflow sync-perm && airflow webserver"
     services = {
-        "postgres": {
-            "image": postgres,
-            "networks": ["airflow"],
-            "environment": {"POSTGRES_USER": "postgres", "POSTGRES_PASSWORD": "postgres"},
-            "volumes": ["postgres_data:/var/lib/postgresql/data"],
-        },
         "scheduler": airflow("airflow db upgrade && airflow scheduler", [], folders),
         "triggerer": airflow("airflow db upgrade && airflow triggerer", [], folders[:3]),
         "webserver": airflow(serves, ["scheduler"], folders)
         | {"ports": [f"127.0.0.1:{port}:8080"]},
     }
-    volumes = {"postgres_data": {}, "airflow_logs": {}}
-    networks = {"airflow": {"driver": "bridge"}}
-    return json.dumps({"services": services, "networks": networks, "volumes": volumes}, indent=1)
+    return _with_postgres(services, postgres)
+
+
+def _service(project: Path, image: str, mounts: Sequence[str]) -> dict[str, object]:
+    """Return what all services of Airflow have."""
+    mounted = [f"{project}/{folder}:{HOME}/{folder}:z" for folder in mounts]
+    return {
+        "image": image,
+        "user": "astro",
+        "restart": "unless-stopped",
+        "networks": ["airflow"],
+        "env_file": [str(file) for file in [project / ".env"] if file.exists()],
+        "volumes": [*mounted, f"airflow_logs:{HOME}/logs"],
+    }
+
+
+def _with_postgres(services: dict[str, object], image: str) -> str:
+    """Return the file of Airflow's services, their database, and what all of them share."""
+    postgres = {
+        "image": image,
+        "networks": ["airflow"],
+        "environment": {"POSTGRES_USER": "postgres", "POSTGRES_PASSWORD": "postgres"},
+        "volumes": ["postgres_data:/var/lib/postgresql/data"],
+    }
+    file = {
+        "services": {"postgres": postgres, **services},
+        "networks": {"airflow": {"driver": "bridge"}},
+        "volumes": {"postgres_data": {}, "airflow_logs": {}},
+    }
+    return json.dumps(file, indent=1)
+
+
+def give_to_host_user(project: Path) -> None:
+    """Have a project belong to a user who is nobody in the image."""
+    for path in (project, *project.rglob("*")):
+        os.chown(path, HOST_USER, HOST_USER, follow_symlinks=False)
+    for parent in project.parents:
+        parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
 
 
 def start(project: Path, image: str, port: int) -> list[str]:

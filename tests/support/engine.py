@@ -10,7 +10,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from scaffold import ROOT, run, scaffold, succeed
@@ -83,13 +84,19 @@ def layers(image: str) -> list[str]:
     return found
 
 
+@contextmanager
+def image_of(project: Path, tag: str, dockerfile: str = "Dockerfile") -> Iterator[str]:
+    """Have the engine build an image of a project; remove it when the block ends."""
+    {"Dockerfile": provide_runtime, "Dockerfile.tasks": provide_python}[dockerfile](project)
+    done = build(project, tag, dockerfile)
+    assert done.returncode == 0, done.stdout
+    yield tag
+    run(["docker", "image", "rm", "--force", tag], ROOT)
+
+
 def provide_runtime(project: Path) -> None:
     """See to it that the engine has the image that the project's Dockerfile starts from."""
-    runtime_image((project / "Dockerfile").read_text().split()[1])
-
-
-def runtime_image(tag: str) -> None:
-    """See to it that the engine has an image of the Runtime."""
+    tag = (project / "Dockerfile").read_text().split()[1]
     runtime = tag.rpartition(":")[2]
     pins, suite = (ROOT / "constraints.txt").read_text(), "trixie"
     if two := AIRFLOW_2.get(runtime.partition(".")[0]):

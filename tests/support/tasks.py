@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from engine import build, provide_python
 from s3 import Store
-from scaffold import ROOT, run, scaffold
+from scaffold import scaffold
 
 DATA = "s3://bucket/data"
 RESULTS = ("metrics.json", "species_summary.json", "penguin_plot.png")
@@ -21,16 +18,6 @@ def example(folder: Path, store: Store) -> Path:
     project = scaffold(folder / "penguins", project_name="Penguins", data_root=DATA)
     shutil.copytree(project / "data/01_raw", store.folder / "bucket/data/01_raw")
     return project
-
-
-@contextmanager
-def image_of(project: Path, name: str) -> Iterator[str]:
-    """Have the engine build the image of the project's tasks; remove it when the block ends."""
-    provide_python(project)
-    done = build(project, name, "Dockerfile.tasks")
-    assert done.returncode == 0, done.stdout
-    yield name
-    run(["docker", "image", "rm", "--force", name], ROOT)
 
 
 def says(project: Path, env: str = "airflow", **said: object) -> None:
