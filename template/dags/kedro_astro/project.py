@@ -1,5 +1,6 @@
 """Where things are in a project, and the environment its processes run with. No Kedro here."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -73,7 +74,6 @@ def cache_folder(project: Path) -> Path:
     # Each parse asks; mostly it is there.
     if (own / ".gitignore").exists() and os.access(own, os.W_OK):
         return own
-    import hashlib
     import tempfile
 
     owner = hashlib.sha256(f"{os.getuid()} {project}".encode()).hexdigest()[:16]
@@ -118,8 +118,6 @@ def code_of(project: Path, sources: Iterable[str]) -> list[str]:
         project: the folder that holds `pyproject.toml`.
         sources: files and folders, relative to it.
     """
-    import hashlib
-
     found = hashlib.sha256()
     files = (f for name in sources for f in (project / name, *(project / name).rglob("*")))
     for file in sorted(files):

@@ -144,14 +144,17 @@ def raise_problems(project: Path) -> None:
         BrokenProjectError: if pipelines could not be read, or cannot be DAGs.
         StillReadingError: if the project is being read for longer than Airflow would wait.
     """
-    from kedro_astro.errors import BrokenProjectError, StillReadingError
-
     manifest = read(project, patience)
     kept = len(manifest.dag_ids)
+    # Mostly all is well, and a parse has no need of the errors.
     if manifest.still_reading:
+        from kedro_astro.errors import StillReadingError
+
         there = f"the {kept} DAGs of the last reading stay" if kept else "there are no DAGs"
         raise StillReadingError(there=there)
     if manifest.problems:
+        from kedro_astro.errors import BrokenProjectError
+
         stay = f"Its {kept} DAGs that could be read, now or before, stay."
         dags = stay if kept else "Until then it has no DAGs."
         raise BrokenProjectError(problems="\n".join(["", *manifest.problems, ""]), dags=dags)
