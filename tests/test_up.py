@@ -101,6 +101,9 @@ class TestUp:
             process.send_signal(signal.SIGINT)
             said = process.rest()
         assert "Traceback" not in said and process.returncode == 0
+        # It ended because its process did. Told to end, it may wait ten seconds for that.
+        log = (project / ".kedro-astro/airflow/triggerer.log").read_text()
+        assert "Exited trigger loop" in log and "upon receiving signal" not in log
         assert second.returncode == 1
         assert f"It is already running at http://{here} (process {process.pid})" in second.stdout
         assert processes_of(project) == []

@@ -209,9 +209,8 @@ def _start(airflow: Airflow, project: Path, port: int, say: Callable[[str], obje
         if not waiting:
             break
         if time.time() - max(airflow.log(name).stat().st_mtime for name in waiting) > SILENCE:
-            lines = [f"  {name}: not yet. {airflow.last_lines(name, 1)}" for name in waiting]
-            what = "Airflow does not start, and writes nothing any more."
-            raise StandaloneError("\n".join([what, *sorted(lines)]))
+            lines = [f"  {n}: not yet. {airflow.last_lines(n, 1)}" for n in sorted(waiting)]
+            raise StandaloneError("\n".join(["Airflow does not start, and is silent.", *lines]))
     # Built when it is first asked for, which takes two seconds that would be the first task's. To a
     # request without such a header Airflow adds a token that this API logs a traceback of.
     with suppress(StandaloneError):
@@ -261,6 +260,9 @@ def _end(home: Path) -> int:
                     members |= {process, *process.children(recursive=True)}
         for process in members:
             with suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
+                # A triggerer ends when its one process does. If it is told as well, it may miss
+                # that, and waits ten seconds for it.
+                waits = "triggerer" in process.cmdline() and process.children()
+                process.send_signal(0 if waits and number == signal.SIGTERM else number)
         psutil.wait_procs(members, timeout=10)
     return len(members)
