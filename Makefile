@@ -1,7 +1,7 @@
 # `make demo`: see it work. `make test`: run all tests. Both install what they need into .venv*.
 PYTHON ?= python3
 BIN := .venv/bin
-ALONE := projects or mwaa or stores or workers or bundles or starts or kubernetes or airflow_2 or e2e or docker or browser
+ALONE := docker or docs or projects or oldest or mwaa or stores or workers or bundles or starts or kubernetes or airflow_2
 GIT_PROVIDER := apache-airflow-providers-git==1.0.1
 # What the examples of ingestion need; for DuckDB a Python from 3.11 on.
 INGESTION := $(addprefix apache-airflow-providers-,postgres==7.1.1 amazon[s3fs]==9.39.0 duckdb==0.2.1) kedro-datasets[ibis-duckdb]
@@ -12,7 +12,7 @@ UV = $(or $(shell command -v uv),.uv/bin/uv)
 LOCK = $(UV) pip compile --quiet --universal --upgrade --no-annotate --no-header --python-version 3.10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-airflow test-images test-projects test-starts test-mwaa test-stores test-workers test-bundles test-kubernetes test-airflow-2 test-oldest bench lint size lock docs setup clean
+.PHONY: help demo test test-fast test-rest test-airflow test-images test-docs test-projects test-starts test-mwaa test-stores test-workers test-bundles test-kubernetes test-airflow-2 test-oldest bench lint size lock docs setup clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -20,22 +20,27 @@ help:  ## say what there is
 demo: setup  ## scaffold a project into build/demo and run it on a real Airflow; KEEP=1 leaves the UI up
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
 
-test: lint  ## lint, types and all tests
-	$(MAKE) test-oldest ONLY="not slow"
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not ($(ALONE))"
-	$(MAKE) --jobs 2 test-airflow test-images
+# Airflow's tests wait for much of their time, so the others run beside them.
+test: lint  ## lint, types, and all tests but those that have a command of their own
+	$(MAKE) --jobs 2 test-airflow test-rest
+
+test-rest: setup
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not (e2e or browser or $(ALONE))"
 
 test-fast: lint  ## the tests that need no Airflow running, no Docker, no browser and little time
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not (slow or $(ALONE))"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not (slow or e2e or browser or $(ALONE))"
 
-test-airflow: setup  ## the tests that start an Airflow of their own, or need a browser; much of their time is waiting
-	$(BIN)/python -m pytest -m "(e2e or browser) and not starts"
+test-airflow: setup  ## the tests that start an Airflow of their own, or need a browser
+	$(BIN)/python -m pytest -m "(e2e or browser) and not ($(ALONE))"
 
-test-images: setup  ## the tests that need Docker; they can run beside those
+test-images: setup  ## images and what runs in them, on a Docker engine; not part of `test`
 	$(BIN)/python -m pytest -m "docker and not starts"
 
-test-projects: setup  ## what is scaffolded by itself: its hooks, workflows and tests, every pair of answers; not part of `test`
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "projects"
+test-docs: setup  ## every page of the documentation, followed; not part of `test`
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "docs"
+
+test-projects: setup  ## what is scaffolded by itself, every pair of answers, and what Copier refuses; not part of `test`
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "projects and not oldest"
 
 test-starts: setup  ## the demo, the Astro CLI's standalone mode, what a killed `up` left; not part of `test`
 	$(BIN)/python -m pytest -m "starts"
@@ -43,7 +48,7 @@ test-starts: setup  ## the demo, the Astro CLI's standalone mode, what a killed 
 test-mwaa: setup  ## the example on what has the folders, pins and rules of Amazon MWAA; not part of `test`
 	$(BIN)/python -m pytest -s -m "mwaa"
 
-test-stores: setup  ## a task whose object store never answers; not part of `test`
+test-stores: setup  ## the example in an object store, and stores that do not answer; not part of `test`
 	$(BIN)/python -m pytest -m "stores"
 
 test-bundles: setup  ## a run that keeps its commit while `main` moves on: Airflow's Git bundle; not part of `test`
@@ -64,11 +69,11 @@ test-airflow-2: setup  ## Airflow 2.10 and 2.11, and data that come with the Ast
 	$(ASTRO_SDK)/bin/python -m pytest -n auto $(addprefix shim/tests/,reading running airflow)
 	$(BIN)/python -m pytest -s -m "airflow_2"
 
-# The other rooms are pure functions and models: the workflow runs all of them on all versions. `test`
-# leaves the slow ones to it, and to you.
-test-oldest: setup  ## the tests of what meets Airflow and Kedro, on the oldest of both that the shim runs on
+# The other rooms are pure functions and models: the workflow runs all of them on all versions.
+test-oldest: setup  ## what meets Airflow, Kedro and Copier, on the oldest of each that it runs on; not part of `test`
 	@$(PYTHON) tools/bootstrap.py oldest
-	if [ -e $(OLDEST)/ready ]; then $(OLDEST)/bin/python -m pytest -n auto -m "$(ONLY)" $(addprefix shim/tests/,reading running airflow); fi
+	$(OLDEST)/bin/python -m pytest -n auto $(addprefix shim/tests/,reading running airflow)
+	$(BIN)/python -m pytest -m "oldest"
 
 bench:  ## measure what the README claims under "How fast it is"; the results are in build/bench.*
 	@$(PYTHON) tools/bootstrap.py bench

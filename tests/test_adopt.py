@@ -71,7 +71,7 @@ def test_what_kedro_new_makes(existing: Path, tmp_path: Path) -> None:
     assert runs(existing, "old_one.sums", tmp_path)
 
 
-@pytest.mark.e2e  # `make test` has the oldest versions by then
+@pytest.mark.oldest
 def test_what_the_oldest_kedro_makes(tmp_path: Path) -> None:
     project = kedro_new(tmp_path / "old-one", ROOT / ".venv-oldest/bin/python")
     under_git(project)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from scaffold import GIT, ROOT, Releases, commit, kedro_new, python, run, scaffold, succeed, tree
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.projects
 
 COPIER = Path(sys.executable).with_name("copier")
 OLDEST = ROOT / ".venv-oldest/bin/copier"
@@ -256,7 +256,7 @@ def test_line_ends_of_windows(
     assert len(text.splitlines()) < len((project / "Dockerfile").read_text().splitlines()) + 8
 
 
-@pytest.mark.e2e  # `make test` has the oldest versions by then
+@pytest.mark.oldest
 def test_the_oldest_copier(template: Releases, made: Path, tmp_path: Path) -> None:
     """Exactly the one that copier.yml demands."""
     demanded = yaml.safe_load((ROOT / "copier.yml").read_text())["_min_copier_version"]

@@ -17,7 +17,7 @@ import pytest
 from s3 import Store, serving
 from scaffold import RUN_TASKS, append, free_port, python, run, run_dag, scaffold, succeed
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.stores
 
 BRING = (
     "import fsspec; fsspec.filesystem('s3').put('data/01_raw/', '{root}/01_raw/', recursive=True)"
@@ -151,7 +151,6 @@ def test_a_store_that_cannot_be_used(project: Path, tmp_path: Path, what: str) -
     assert "KEDRO_DATA_ROOT" in said and "credentials.yml" in said and "AWS_ENDPOINT_URL" in said
 
 
-@pytest.mark.stores
 @pytest.mark.usefixtures("environment")
 def test_a_store_that_never_answers(project: Path, tmp_path: Path) -> None:
     """Left alone, s3fs and botocore would wait for more than six minutes."""

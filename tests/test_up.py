@@ -153,7 +153,7 @@ class TestUp:
     ) -> None:
         plugin = f"import os, sys, time\nif sys.argv[1:2] == ['triggerer']:\n    {does}\n"
         (empty / "plugins/broken.py").write_text(plugin)
-        monkeypatch.setattr(standalone, "SILENCE", 20.0)
+        monkeypatch.setattr(standalone, "SILENCE", 10.0)
         with (
             pytest.raises(StandaloneError) as error,
             standalone.running(empty, empty / ".kedro-astro/airflow"),

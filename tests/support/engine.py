@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from scaffold import ROOT, run, scaffold, succeed
+from scaffold import ROOT, run, succeed
 
 RUNTIME = ROOT / "tests/runtime"
 DEBIAN = "kedro-astro/debian"
@@ -188,11 +188,3 @@ def _provide_debian(suite: str) -> None:
         archive = Path(folder, "root.tar")
         succeed(["tar", "--directory", root, "--create", "--file", archive, "."], ROOT)
         succeed(["docker", "import", archive, image], ROOT)
-
-
-if __name__ == "__main__":
-    # CI makes them while the tests run that need none.
-    with tempfile.TemporaryDirectory() as made:
-        for place in ("worker", "venv"):
-            provide_runtime(scaffold(Path(made, place), place=place))
-    provide_postgres()
