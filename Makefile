@@ -34,7 +34,7 @@ test-airflow: setup  ## the tests that start an Airflow of their own, or need a 
 	$(BIN)/python -m pytest -m "(e2e or browser) and not ($(ALONE))"
 
 test-images: setup  ## images and what runs in them, on a Docker engine; not part of `test`
-	$(BIN)/python -m pytest -m "docker and not starts"
+	$(BIN)/python -m pytest -m "docker and not (starts or airflow_2)"
 
 test-docs: setup  ## every page of the documentation, followed; not part of `test`
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "docs"

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from astro_cli import compose_file_of_airflow_2, give_to_host_user, pytest_in
-from engine import compose, image_of, in_image, missing, provide_postgres
+from engine import compose, image_of, in_image, provide_postgres
 from scaffold import DAGS, free_port, run, scaffold, succeed
 from tasks import RESULTS
 from up import Up
@@ -25,10 +25,7 @@ KINDS = {
 }
 """By name, which begins with Airflow's version: the answers."""
 
-pytestmark = [
-    pytest.mark.airflow_2,
-    pytest.mark.skipif(bool(reason := missing()), reason=reason or "all there"),
-]
+pytestmark = [pytest.mark.airflow_2, pytest.mark.docker]
 
 
 @pytest.fixture(scope="module", params=KINDS)

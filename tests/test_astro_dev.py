@@ -14,15 +14,12 @@ import psutil
 import pytest
 from astro_cli import HOST_USER
 from client import Client
-from engine import compose, image_of, missing, provide_postgres
+from engine import compose, image_of, provide_postgres
 from scaffold import DAGS, free_port, run, scaffold
 
 IMAGE = "kedro-astro/penguins-dev"
 
-pytestmark = [
-    pytest.mark.docker,
-    pytest.mark.skipif(bool(reason := missing()), reason=reason or "all there"),
-]
+pytestmark = pytest.mark.docker
 
 
 @pytest.fixture(scope="session")

@@ -13,16 +13,13 @@ from pathlib import Path
 import httpx
 import pytest
 from client import Client
-from engine import image_of, in_image, missing
+from engine import image_of, in_image
 from kedro_astro.airflow.standalone import running
 from s3 import Store
 from scaffold import ROOT, RUN_TASKS, python, run, succeed
 from tasks import DATA, same_as, says
 
-pytestmark = [
-    pytest.mark.docker,
-    pytest.mark.skipif(bool(reason := missing()), reason=reason or "all there"),
-]
+pytestmark = pytest.mark.docker
 
 PLAY = RUN_TASKS.replace(
     "    returned[task.task_id] = task.execute(context)",

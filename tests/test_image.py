@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from astro_cli import HOME, pytest_in
-from engine import build, image_of, in_image, layers, missing
+from engine import build, image_of, in_image, layers
 from scaffold import DAGS, ROOT, RUN_TASKS, python, run, scaffold, succeed
 
 TAG = "kedro-astro/penguins"
@@ -22,10 +22,7 @@ SECRETS = (
     "conf/airflow/credentials.yml",
 )
 
-pytestmark = [
-    pytest.mark.docker,
-    pytest.mark.skipif(bool(reason := missing()), reason=reason or "all there"),
-]
+pytestmark = pytest.mark.docker
 
 
 @pytest.fixture(scope="module")

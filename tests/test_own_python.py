@@ -19,7 +19,7 @@ from airflow_client.client import (
 )
 from astro_cli import HOME, pytest_in
 from client import Client
-from engine import build, image_of, in_image, layers, missing
+from engine import build, image_of, in_image, layers
 from s3 import CHECKSUMS, Store, serving
 from scaffold import (
     ROOT,
@@ -158,7 +158,6 @@ class TestUp:
 
 
 @pytest.mark.docker
-@pytest.mark.skipif(bool(reason := missing()), reason=reason or "all there")
 class TestImage:
     """Pins that go with no Airflow, in one image with it."""
 

@@ -12,16 +12,13 @@ from threading import Thread
 import pytest
 import yaml
 from astro_cli import HOME, pytest_in
-from engine import image_of, in_image, missing
+from engine import image_of, in_image
 from scaffold import ROOT, RUN_TASKS, add_numbers, succeed
 from test_package import PACKAGE, Template
 
 TAG = "kedro-astro/package"
 
-pytestmark = [
-    pytest.mark.docker,
-    pytest.mark.skipif(bool(reason := missing()), reason=reason or "all there"),
-]
+pytestmark = pytest.mark.docker
 
 
 class Quiet(SimpleHTTPRequestHandler):
