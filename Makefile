@@ -1,7 +1,7 @@
 # `make demo`: see it work. `make test`: run all tests. Both install what they need into .venv*.
 PYTHON ?= python3
 BIN := .venv/bin
-ALONE := docker or docs or projects or oldest or mwaa or stores or workers or bundles or starts or kubernetes or airflow_2
+ALONE := docker or projects or oldest or mwaa or stores or workers or bundles or starts or kubernetes or airflow_2
 GIT_PROVIDER := apache-airflow-providers-git==1.0.1
 # What the examples of ingestion need; for DuckDB a Python from 3.11 on.
 INGESTION := $(addprefix apache-airflow-providers-,postgres==7.1.1 amazon[s3fs]==9.39.0 duckdb==0.2.1) kedro-datasets[ibis-duckdb]
@@ -12,7 +12,7 @@ UV = $(or $(shell command -v uv),.uv/bin/uv)
 LOCK = $(UV) pip compile --quiet --universal --upgrade --no-annotate --no-header --python-version 3.10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-rest test-airflow test-images test-docs test-projects test-starts test-mwaa test-stores test-workers test-bundles test-kubernetes test-airflow-2 test-oldest bench lint size lock docs setup clean
+.PHONY: help demo test test-fast test-rest test-airflow test-images test-projects test-starts test-mwaa test-stores test-workers test-bundles test-kubernetes test-airflow-2 test-oldest bench lint size lock docs setup clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -35,9 +35,6 @@ test-airflow: setup  ## the tests that start an Airflow of their own, or need a 
 
 test-images: setup  ## images and what runs in them, on a Docker engine; not part of `test`
 	$(BIN)/python -m pytest -m "docker and not (starts or airflow_2)"
-
-test-docs: setup  ## every page of the documentation, followed; not part of `test`
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "docs"
 
 test-projects: setup  ## what is scaffolded by itself, every pair of answers, and what Copier refuses; not part of `test`
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "projects and not oldest"

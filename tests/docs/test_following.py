@@ -156,7 +156,7 @@ def make_of_an_older_release(project: Path, place: Path) -> None:
     template.release("0.2.0")
 
 
-@pytest.mark.docs
+@pytest.mark.slow
 @pytest.mark.parametrize("page", FOLLOWED)
 def test_following_a_page(page: str, reader: Callable[[str], Reader]) -> None:
     someone = reader(page)
