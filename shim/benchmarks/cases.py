@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import rivals
-from measure import ImportedAirflow, best, cpu, printed
+from measure import ImportedAirflow, best, cpu, printed, wall
 from report import Row
 
 KEDRO_ALONE = """
@@ -175,6 +176,16 @@ def discovery(project: Path, folder: Path) -> Iterator[Row]:
         "theirs": _reading(project, KEDRO_ALONE),
     }
     yield _ms("discovery, cold, the example", "importing the pipelines", best(alone, 6), 1.2)
+    python = [sys.executable, "-W", "ignore"]
+
+    def check() -> float:
+        shutil.rmtree(project / ".kedro-astro", ignore_errors=True)
+        return wall(project, [*python, "dags/kedro_astro", "check"])
+
+    one_by_one = [*python, "-c", KEDRO_ALONE], [*python, "-c", "import airflow.models"]
+    found = best({"ours": check, "theirs": lambda: wall(project, *one_by_one)}, 5)
+    name, against = "check after an edit", "importing the pipelines, then Airflow"
+    yield Row(name, against, found["ours"], found["theirs"], "s", 1)
     # What a process costs before it has read a node is taken off both, or the fixed part, Kedro and
     # a project of one node, would hide how the rest grows. What is left is compared for each node.
     many = {

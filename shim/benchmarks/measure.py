@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +45,14 @@ def cpu(command: Sequence[str | Path], cwd: Path) -> float:
     if child.returncode:
         raise RuntimeError(f"{command} failed:\n{said}")
     return used.ru_utime + used.ru_stime
+
+
+def wall(cwd: Path, *commands: Sequence[str]) -> float:
+    """Run commands that must succeed, one after the other; return the seconds that they take."""
+    began = time.monotonic()
+    for command in commands:
+        subprocess.run(command, cwd=cwd, check=True, capture_output=True)
+    return time.monotonic() - began
 
 
 def printed(code: str, cwd: Path) -> float:

@@ -98,8 +98,7 @@ def to_bytes(
         "problems": problems,
         "dag_ids": [blueprint["dag_id"] for blueprint in blueprints],
     }
-    lines = [json.dumps(part).encode() for part in (header, asdict(structure), *blueprints)]
-    body = b"\n".join(lines)
+    body = b"\n".join(json.dumps(p).encode() for p in (header, asdict(structure), *blueprints))
     return _checksum(body) + b"\n" + body
 
 

@@ -9,16 +9,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psutil
 
 from kedro_astro.airflow.manifest import Manifest, fingerprint_of, kept_at, own_python, to_bytes
-from kedro_astro.airflow.verdict import Verdict, judge
 from kedro_astro.errors import CacheError, RefusedDagError, shown
 from kedro_astro.planning import Blueprint
 from kedro_astro.planning.blueprint import blueprints
@@ -120,14 +120,16 @@ def _read(
             reads = command(python, "read", str(project), str(file), fingerprint)
             child = start(reads, project, output, pass_fds=[lock.fileno()])
         path.with_name("lock").write_text(f"{child.pid} {fingerprint}")
+        # It takes as long as Airflow, which is imported meanwhile where it is not yet.
+        import_module("kedro_astro.airflow.verdict")
         with suppress(subprocess.TimeoutExpired):
             child.wait(max(0, end - time.monotonic()))
         if child.returncode is None:
             return None
         structure = _left(file, fingerprint)
     if not structure:
-        ended = child.returncode == -signal.SIGKILL  # by `_acquire`, unless memory ran out
-        if ended and fingerprint_of(project, sources) != fingerprint:
+        # By `_acquire`, unless memory ran out.
+        if child.returncode == -signal.SIGKILL and fingerprint_of(project, sources) != fingerprint:
             return _read(project, path, sources, lock, end)
         last = "\n    ".join(log.read_text(errors="replace").strip().splitlines()[-3:])
         what = f"The process that read the project ended with status {child.returncode}."
@@ -149,13 +151,15 @@ def _left(file: Path, fingerprint: str) -> Structure | None:
 def _accepted(structure: Structure, fingerprint: str, old: Manifest, project: Path) -> bytes:
     """Return the manifest of a structure: of each pipeline the DAG that Airflow takes, or else the
     last that it took, if need be without its schedule."""
+    from kedro_astro.airflow.verdict import judge
+
     wrong = wrong_settings(structure)
     if wrong:
         # Airflow may have something against the rest of the file as well.
         rest, unplanned = blueprints(structure)
         wrong += unplanned.values()
         for blueprint, verdict in zip(rest, judge(rest, project), strict=True):
-            wrong += _refusals(blueprint["pipeline"], verdict, structure.settings_file)
+            wrong += _refusals(blueprint["pipeline"], verdict.refusals, structure.settings_file)
         structure = replace(structure, settings=old.structure().settings)
     made, unplanned = blueprints(structure)
     refused = {name: [why] for name, why in unplanned.items()}
@@ -174,15 +178,16 @@ def _accepted(structure: Structure, fingerprint: str, old: Manifest, project: Pa
                 taken.setdefault(verdict.blueprint["dag_id"], verdict.blueprint)
             elif others:
                 trials[name] = others
-            refused.setdefault(name, [*_refusals(name, verdict, structure.settings_file)])
+            why = [*_refusals(name, verdict.refusals, structure.settings_file)]
+            refused.setdefault(name, why)
     wrong += [text for texts in refused.values() for text in texts]
     in_order = sorted(taken.values(), key=lambda blueprint: blueprint["pipeline"])
     problems = [*structure.problems, *(f"  {text}" for text in dict.fromkeys(wrong))]
     return to_bytes(structure, in_order, problems, fingerprint)
 
 
-def _refusals(pipeline: str, verdict: Verdict, file: str) -> Iterator[str]:
+def _refusals(pipeline: str, refusals: Mapping[str, Mapping[str, Any]], file: str) -> Iterator[str]:
     """Yield a sentence for each thing that Airflow has against a pipeline's DAG."""
-    for reason, said in verdict.refusals.items():
+    for reason, said in refusals.items():
         wrong = [f"{k} is {shown(value)}. It must be {must_be(k)}." for k, value in said.items()]
         yield str(RefusedDagError(pipeline, section_name(pipeline), file, reason, wrong))

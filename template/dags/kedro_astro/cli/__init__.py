@@ -170,14 +170,15 @@ def package(target: str, constraints: str | None) -> None:
 
 def _look(project: Path, target: str | None) -> tuple["Structure", list["Finding"], dict[str, str]]:
     """Return a project's structure, what is wrong, and the texts of files that say so."""
-    from airflow import __version__ as airflow
-
     from kedro_astro.cli.integrity import wrong_files
     from kedro_astro.planning.adoption import LOOKED_AT
     from kedro_astro.planning.check import Finding, findings
     from kedro_astro.planning.plan import chosen
 
     manifest = _read(project)
+    # Not before the reading, which imports it while it waits.
+    from airflow import __version__ as airflow
+
     structure = chosen(manifest.structure())
     looked_at = [file for pattern in LOOKED_AT for file in sorted(project.glob(pattern))]
     texts = {relative(file, project): content(file) for file in looked_at}

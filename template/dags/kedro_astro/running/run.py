@@ -170,8 +170,7 @@ def main(level: str, output: str = "") -> None:
     threading.Thread(target=lambda: received.read() or os._exit(1), daemon=True).start()
     speaker = Speaker(int(level))
     try:
-        private = output == "private"
-        saved = run(session, lambda found: speaker.say(mask=found) if private else None)
+        saved = run(session, lambda s: speaker.say(mask=s) if output == "private" else None)
     except BaseException as error:
         # Not by a logger: the nodes may have changed what becomes of it.
         said = "The nodes of this task have failed:"
