@@ -1,4 +1,4 @@
-# `make demo`: see it work. `make test`: run all tests. Both install what they need into .venv*.
+# `make demo`: see it work. `make test`: lint, types and tests. Both install what they need into .venv*.
 PYTHON ?= python3
 BIN := .venv/bin
 ALONE := docker or projects or oldest or mwaa or stores or workers or bundles or starts or kubernetes or airflow_2
