@@ -6,17 +6,18 @@ holds only what Airflow has accepted, see `verdict`.
 
 import pkgutil
 import sys
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedro_astro.airflow import sdk
 from kedro_astro.airflow.manifest import patience, read
 from kedro_astro.airflow.operators import KedroOperator, KedroTask
-from kedro_astro.planning import Arguments, Blueprint
 from kedro_astro.project import CONTAINERS
+
+if TYPE_CHECKING:
+    from kedro_astro.planning import Arguments, Blueprint
 
 
 def build_dags(project: Path) -> dict[str, sdk.DAG]:
@@ -38,7 +39,7 @@ def build_dags(project: Path) -> dict[str, sdk.DAG]:
     return dags
 
 
-def build_dag(blueprint: Blueprint, project: Path) -> sdk.DAG:
+def build_dag(blueprint: "Blueprint", project: Path) -> sdk.DAG:
     """Return the DAG of a blueprint.
 
     Args:
@@ -86,7 +87,7 @@ def build_dag(blueprint: Blueprint, project: Path) -> sdk.DAG:
     return dag
 
 
-def _operator(task: Blueprint, given: dict[str, Any], pipeline: str) -> KedroTask:
+def _operator(task: "Blueprint", given: dict[str, Any], pipeline: str) -> KedroTask:
     """Return a task's operator. The providers of others are imported where a task needs them."""
     place, config = task["work"].get("run_in"), given.get("executor_config") or {}
     if "pod_override" in config:
@@ -101,9 +102,9 @@ def _operator(task: Blueprint, given: dict[str, Any], pipeline: str) -> KedroTas
     return made(names, task["work"]["container"], given)  # type: ignore[no-any-return]
 
 
-def _arguments(given: Arguments, source: str) -> dict[str, Any]:
+def _arguments(given: "Arguments", source: str) -> dict[str, Any]:
     """Return arguments as Airflow takes them; callbacks know where the user's packages are."""
-    kinds: dict[str, Callable[[Any], Any]] = {
+    kinds: dict[str, Any] = {
         "": lambda value: value,
         "timedelta": lambda seconds: timedelta(seconds=seconds),
         "datetime": datetime.fromisoformat,

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kedro_astro.planning import Blueprint
 from kedro_astro.project import PYTHON, SHIM, cache_folder, kedro_env
 
 if TYPE_CHECKING:
+    from kedro_astro.planning import Blueprint
     from kedro_astro.structure import Structure
 
 FORMAT = 14
@@ -71,7 +71,7 @@ class Manifest:
         """Return the structure as JSON, which needs no pydantic."""
         return json.loads(self._structure)
 
-    def blueprints(self, wanted: str | None = None) -> Iterator[Blueprint]:
+    def blueprints(self, wanted: str | None = None) -> Iterator["Blueprint"]:
         """Yield the blueprint of each DAG, or of the one with the id `wanted`."""
         for dag_id, line in zip(self.dag_ids, self._blueprints, strict=True):
             if wanted in (None, dag_id):
@@ -84,7 +84,7 @@ class Manifest:
 
 def to_bytes(
     structure: "Structure",
-    blueprints: Sequence[Blueprint] = (),
+    blueprints: Sequence["Blueprint"] = (),
     problems: Sequence[str] = (),
     fingerprint: str = "",
 ) -> bytes:

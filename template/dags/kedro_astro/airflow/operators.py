@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from kedro_astro.airflow import sdk
 from kedro_astro.airflow.sdk import AirflowFailException, BaseOperator, Context
-from kedro_astro.planning import Blueprint, Work
 
 if TYPE_CHECKING:
+    from kedro_astro.planning import Blueprint, Work
     from kedro_astro.running.protocol import Session
 
 
@@ -33,7 +33,7 @@ class KedroTask(BaseOperator):
     shallow_copy_attrs = ("made_of",)
 
     # No argument: an operator with an `__init__` of its own costs Airflow a tenth more.
-    made_of: tuple[str, Blueprint, Work]
+    made_of: "tuple[str, Blueprint, Work]"
     updates: Iterable[Any] = ()
 
     def session(self, context: Context) -> "Session":
@@ -77,7 +77,7 @@ class KedroTask(BaseOperator):
         saves = self.made_of[2]["saves"].items()
         return {n: {"location": saved.get(n), "version": own[versioned]} for n, versioned in saves}
 
-    def _changed(self, context: Context, blueprint: Blueprint) -> dict[str, Any]:
+    def _changed(self, context: Context, blueprint: "Blueprint") -> dict[str, Any]:
         """Return the run's parameters that are not what the project's own configuration says.
 
         Raises:
