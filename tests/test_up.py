@@ -59,7 +59,7 @@ class Up(subprocess.Popen):
 STARTS = """
 import subprocess, sys
 if sys.argv[1:2] == ["dag-processor"]:
-    subprocess.Popen(["sleep", "54321"], env={}, start_new_session=True)
+    subprocess.Popen(["sh", "-c", "%s sleep 54321"], env={}, start_new_session=True)
 """
 """A process by which nobody sees where it belongs."""
 
@@ -112,7 +112,7 @@ class TestUp:
     def test_what_a_killed_one_left_is_ended_and_what_ends_is_said(self, empty: Path) -> None:
         """In a project without a DAG that it could wait for, on the same port."""
         port = free_port()
-        (empty / "plugins/starts.py").write_text(STARTS)
+        (empty / "plugins/starts.py").write_text(STARTS % "")
         with Up(empty, port) as killed:
             killed.until("api-server works")
             killed.kill()
@@ -132,8 +132,19 @@ class TestUp:
         log = empty / ".kedro-astro/airflow/scheduler.log"
         assert f"The log {log} ends with:\n    " in said
         assert log.read_text().splitlines()[-1] in said
-        assert processes_of(empty) == []
-        assert "54321" not in {part for one in psutil.process_iter() for part in command_of(one)}
+        assert [*processes_of(empty), *sleeping()] == []
+
+    @pytest.mark.starts
+    def test_who_presses_ctrl_c_twice_waits_no_longer(self, empty: Path) -> None:
+        (empty / "plugins/starts.py").write_text(STARTS % "trap '' TERM;")
+        with Up(empty, free_port()) as process:
+            process.until("Ctrl-C stops it")
+            process.send_signal(signal.SIGINT)
+            process.until("Ctrl-C again")
+            process.send_signal(signal.SIGINT)
+            said = process.rest()
+        assert process.returncode == 0 and said.endswith("\nAirflow is stopped.\n")
+        assert [*processes_of(empty), *sleeping()] == []
 
     @pytest.mark.parametrize(
         ("does", "says"),
@@ -236,10 +247,10 @@ def processes_of(project: Path) -> list[psutil.Process]:
     return found
 
 
-def command_of(process: psutil.Process) -> list[str]:
-    with suppress(psutil.Error):
-        return process.cmdline()
-    return []
+def sleeping() -> list[psutil.Process]:
+    """What `STARTS` has started."""
+    found = psutil.process_iter(["cmdline"])
+    return [process for process in found if "54321" in (process.info["cmdline"] or [])]
 
 
 def listening(project: Path) -> list[tuple[str, int]]:

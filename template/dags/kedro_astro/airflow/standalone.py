@@ -173,7 +173,8 @@ def running(
             _start(airflow, project, port, say)
             yield airflow
         finally:
-            _end(home)
+            say("Stopping Airflow. Ctrl-C again ends what is still at work.")
+            _end(home, KeyboardInterrupt)
 
 
 def _start(airflow: Airflow, project: Path, port: int, say: Callable[[str], object]) -> None:
@@ -247,22 +248,28 @@ def refused(headers: Mapping[str, str]) -> str:
     return "" if ours else f"Airflow answers {HOST} and localhost, and no page of another site."
 
 
-def _end(home: Path) -> int:
+def _end(home: Path, *hurries: type[BaseException]) -> int:
     """End all processes of an Airflow with this home, gently, then for good; return how many there
-    were. Call it while the lock is held: then they are ours, or nobody's any more."""
+    were. Call it while the lock is held: then they are ours, or nobody's any more.
+
+    Args:
+        home: as `running` takes it.
+        hurries: exceptions after which it is gentle no longer.
+    """
     members: set[psutil.Process] = set()
     for number in (signal.SIGTERM, signal.SIGKILL):
-        for process in psutil.process_iter(["environ"]):  # None of other users' processes.
-            if (process.info["environ"] or {}).get(OURS) == str(home):
-                # And what they started, such as a node's process that has another environment. It
-                # stays known when they are gone.
+        with suppress(*hurries):
+            for process in psutil.process_iter(["environ"]):  # None of other users' processes.
+                if (process.info["environ"] or {}).get(OURS) == str(home):
+                    # And what they started, such as a node's process that has another environment.
+                    # It stays known when they are gone.
+                    with suppress(psutil.NoSuchProcess):
+                        members |= {process, *process.children(recursive=True)}
+            for process in members:
                 with suppress(psutil.NoSuchProcess):
-                    members |= {process, *process.children(recursive=True)}
-        for process in members:
-            with suppress(psutil.NoSuchProcess):
-                # A triggerer ends when its one process does. If it is told as well, it may miss
-                # that, and waits ten seconds for it.
-                waits = "triggerer" in process.cmdline() and process.children()
-                process.send_signal(0 if waits and number == signal.SIGTERM else number)
-        psutil.wait_procs(members, timeout=10)
+                    # A triggerer ends when its one process does. If it is told as well, it may miss
+                    # that, and waits ten seconds for it.
+                    waits = "triggerer" in process.cmdline() and process.children()
+                    process.send_signal(0 if waits and number == signal.SIGTERM else number)
+            psutil.wait_procs(members, timeout=10)
     return len(members)

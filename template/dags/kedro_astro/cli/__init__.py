@@ -92,8 +92,7 @@ def up(port: int) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def list_(as_json: bool) -> None:
     """Show each pipeline's DAG, its tasks and their nodes."""
-    manifest = _read(_project())
-    dags = [*manifest.blueprints()]
+    dags = [*_read(_project()).blueprints()]
     if as_json:
         click.echo(json.dumps(dags, indent=2))
     elif not dags:
@@ -164,8 +163,7 @@ def package(target: str, constraints: str | None) -> None:
         raise click.ClickException("nothing is written. Mend what is said above.")
     folder = Path("dist", target)
     bundle.write(_project() / folder, read(_project()))
-    how = f"bash {folder}/deploy.sh <bucket> <environment>"
-    click.echo(f"{folder} is written. Bring it to your environment:\n{how}")
+    click.echo(f"{folder} is written. Next:\nbash {folder}/deploy.sh <bucket> <environment>")
 
 
 def _look(project: Path, target: str | None) -> tuple["Structure", list["Finding"], dict[str, str]]:
