@@ -1,6 +1,7 @@
 """Fixtures that several test files share."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out what needs a Docker engine where there is none; in CI that is a failure."""
     if item.get_closest_marker("docker") and (reason := missing()):
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c() -> None:
+    """Have what tests start hear Ctrl-C, as what a shell starts in the background does not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
