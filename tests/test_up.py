@@ -133,6 +133,16 @@ class TestUp:
         assert [*processes_of(empty), *sleeping()] == []
 
     @pytest.mark.starts
+    def test_it_ends_where_its_terminal_is_closed(self, empty: Path) -> None:
+        """Whatever it says then is an error to write."""
+        with Up(empty, free_port()) as process:
+            process.until("Ctrl-C stops it")
+            process.stdout.close()
+            process.send_signal(signal.SIGHUP)
+            process.wait(60)
+        assert processes_of(empty) == []
+
+    @pytest.mark.starts
     def test_who_presses_ctrl_c_twice_waits_no_longer(self, empty: Path) -> None:
         (empty / "plugins/starts.py").write_text(STARTS % "trap '' TERM;")
         with Up(empty, free_port()) as process:

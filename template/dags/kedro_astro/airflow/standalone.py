@@ -173,7 +173,9 @@ def running(
             _start(airflow, project, port, say)
             yield airflow
         finally:
-            say("Stopping Airflow. Ctrl-C again ends what is still at work.")
+            # Whoever listened may be gone, and their terminal with them, or press at once.
+            with suppress(OSError, KeyboardInterrupt):
+                say("Stopping Airflow. Ctrl-C again ends what is still at work.")
             _end(home, KeyboardInterrupt)
 
 

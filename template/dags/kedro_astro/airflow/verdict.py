@@ -104,8 +104,7 @@ def _encoded(schedule: Mapping[str, Any], blueprint: Blueprint, project: Path) -
 
         timetable = CronTriggerTimetable(schedule["cron"], timezone=schedule["timezone"] or "UTC")
     else:
-        source = str(project / blueprint["source"])
-        found = imported(schedule["timetable"], source, "timetable")
+        found = imported(schedule["timetable"], str(project / blueprint["source"]), "timetable")
         timetable = found(**(schedule["arguments"] or {})) if callable(found) else found
     return serialized_objects.encode_timetable(timetable)
 
