@@ -80,7 +80,7 @@ def parsing(start: Start, folder: Path) -> Iterator[Row]:
     DAG costs, and what grows with neither.
     """
     sizes: dict[tuple[int, int], dict[str, float]] = {}
-    for pipelines, nodes, times in (1, 9, 150), (1, 100, 150), (1, 1000, 8), (5, 20, 20), (50, 20, 8):
+    for pipelines, nodes, times in (1, 9, 60), (1, 100, 60), (1, 1000, 8), (5, 20, 20), (50, 20, 8):
         project = rivals.many(folder / f"many_{pipelines}x{nodes}", pipelines, nodes)
         planned = rivals.edges(project)
         hand = rivals.write(project / "dags/by_hand.py", rivals.by_hand(planned))
@@ -149,7 +149,7 @@ def against_kedro_airflow(start: Start, project: Path) -> Iterator[Row]:
             "ours": partial(_parse, airflow, project),
             "theirs": lambda: airflow.use(theirs, sys_path=src)["cpu"],
         }
-        yield _ms("parse, the example", "kedro-airflow's file", best(parse, 100), 0.2)
+        yield _ms("parse, the example", "kedro-airflow's file", best(parse, 40), 0.2)
         # The first task of both reads a CSV file and saves a pickle. Airflow is there before it, as
         # it is in a worker; the parse of the file is part of it, because kedro-airflow's imports
         # Kedro there and ours where the task runs.

@@ -61,7 +61,6 @@ def build_dag(blueprint: "Blueprint", project: Path) -> sdk.DAG:
     for group_id, parent in blueprint["groups"]:
         last = group_id.removeprefix(f"{parent}.") if parent else group_id
         groups[group_id] = sdk.TaskGroup(group_id=last, parent_group=groups[parent], dag=dag)
-    operators = {}
     for task in blueprint["tasks"]:
         prefix = f"{task['group']}." if task["group"] else ""
         given = {
@@ -74,14 +73,15 @@ def build_dag(blueprint: "Blueprint", project: Path) -> sdk.DAG:
         }
         given |= _arguments(task["arguments"], source)
         operator = _operator(task, given, blueprint["pipeline"])
-        operators[task["task_id"]] = operator
         operator.made_of = str(project), blueprint, task["work"]
         # A teardown's failure is shown, and fails no run. It keeps the rule that all before it must
         # have succeeded: with that of `as_teardown` a retry would find nothing.
         if "removes" in task["work"]:
             operator.is_teardown, operator.depends_on_past = True, False
-        if task["upstream"]:
-            operator.set_upstream([operators[before] for before in task["upstream"]])
+        # As Airflow links what it has serialized: `set_upstream` looks at all tasks for each edge.
+        operator.upstream_task_ids.update(task["upstream"])
+        for before in task["upstream"]:
+            dag.task_dict[before].downstream_task_ids.add(task["task_id"])
     # Not before the tasks are made: each would copy all of them, twice, and serialize its copy.
     dag.params.update({name: sdk.Param(**field) for name, field in blueprint["fields"].items()})
     return dag
