@@ -6,6 +6,7 @@ holds only what Airflow has accepted, see `verdict`.
 
 import pkgutil
 import sys
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -104,7 +105,7 @@ def _operator(task: "Blueprint", given: dict[str, Any], pipeline: str) -> KedroT
 
 def _arguments(given: "Arguments", source: str) -> dict[str, Any]:
     """Return arguments as Airflow takes them; callbacks know where the user's packages are."""
-    kinds: dict[str, Any] = {
+    kinds: dict[str, Callable[[Any], Any]] = {
         "": lambda value: value,
         "timedelta": lambda seconds: timedelta(seconds=seconds),
         "datetime": datetime.fromisoformat,
