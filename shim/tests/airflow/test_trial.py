@@ -4,25 +4,40 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
+from kedro_astro.airflow.trial import TOO_LARGE, memory_left
 from packages import Install, run
 
 TRIAL = """
 import json, sys
-from kedro_astro.airflow.trial import trial
-names, each, whole = json.loads(sys.argv[1])
-found = trial(names, each, whole)
+from kedro_astro.airflow import trial
+names, known, each, whole, left = json.loads(sys.argv[1])
+if left:
+    trial.memory_left = lambda: (left << 20) - trial.memory()
+found = trial.trial(names, known, each, whole)
 loaded = [name for name in names if name in sys.modules]
 print(json.dumps([found, loaded]))
 """
 
 
 def try_out(
-    names: list[str], env: dict[str, str], each: float = 20, whole: float = 60
+    names: list[str],
+    env: dict[str, str],
+    known: Mapping[str, str] | None = None,
+    each: float = 20,
+    whole: float = 60,
+    left: int = 0,
 ) -> dict[str, str]:
-    """Return what is said of each; none is imported in the process that asks."""
-    found, loaded = json.loads(run(TRIAL, json.dumps([names, each, whole]), env=env))
+    """Return what is said of each; none is imported in the process that asks.
+
+    Args:
+        left: megabytes that a trial begins with; what the machine has if 0.
+    """
+    given = json.dumps([names, known or {}, each, whole, left])
+    found, loaded = json.loads(run(TRIAL, given, env=env))
     assert loaded == []
     return dict(found)
 
@@ -85,6 +100,50 @@ def test_a_thread_that_has_ended_is_none(packages: Install) -> None:
     names = [f"m{number}" for number in range(30)]
     found = try_out(names, packages(**dict.fromkeys(names, text)))
     assert found == dict.fromkeys(names, "")
+
+
+def test_a_module_may_take_half_of_the_memory_that_is_left(packages: Install) -> None:
+    """More, and the kernel might end the scheduler. What is tried after it is not held against it,
+    nor is what the scheduler itself has."""
+    env = packages(fits="x = bytes(range(256)) * (120 << 12)", large="import fits", small="")
+    assert try_out(["fits", "small"], env, left=300) == {"fits": "", "small": ""}
+    env = packages(fits="x = bytes(range(256)) * (120 << 12)", large="x = b'x' * (64 << 20)")
+    found = try_out(["fits", "large", "small"], env, left=300)
+    assert found == {"fits": "", "large": TOO_LARGE, "small": ""}
+
+
+def test_a_module_that_takes_all_memory_is_stopped(packages: Install) -> None:
+    """Before it has it: the kernel ends what it chooses, and Kubernetes all of a container."""
+    greedy = (
+        "import time\nx = []\nfor _ in range(3000): x.append(b'x' * (1 << 20)); time.sleep(0.002)"
+    )
+    env = packages(before="", greedy=f"{greedy}\nraise OSError", small="")
+    found = try_out(["before", "greedy", "small"], env, left=300)
+    assert found == {"before": "", "greedy": TOO_LARGE, "small": ""}
+
+
+def test_a_container_has_what_its_limit_leaves(tmp_path: Path) -> None:
+    """Not what its files in the cache take, which the kernel gives back."""
+    machine = memory_left(tmp_path)
+    assert machine > 100 << 20
+    (tmp_path / "memory.stat").write_text(f"anon {30 << 20}\nfile {60 << 20}\nkernel 5\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory_left(tmp_path) > 100 << 20
+    (tmp_path / "memory.max").write_text(f"{100 << 20}\n")
+    assert memory_left(tmp_path) == 70 << 20
+
+
+def test_what_is_known_is_not_tried_again(packages: Install, tmp_path: Path) -> None:
+    """But for what was too large: there may be more memory now."""
+    noted = f"open({str(tmp_path / 'log')!r}, 'a').write(__name__ + ' ')"
+    env = packages(**dict.fromkeys(("bad", "good", "large", "new"), noted))
+    known = {"bad": "raises OSError", "good": "", "gone": "raises ValueError"}
+    assert try_out(["bad", "good"], env, known) == known
+    assert not (tmp_path / "log").exists()
+    # A module may be good only without another: a new one is tried with all of them.
+    assert try_out(["bad", "good", "new"], env, known) == {**known, "new": ""}
+    assert (tmp_path / "log").read_text() == "good new "
+    assert try_out(["large"], env, {"large": f"starts threads and {TOO_LARGE}"}) == {"large": ""}
 
 
 def test_all_together_may_take_so_long(packages: Install) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ assert (sys.excepthook, logging.root.handlers) == (hook, handlers)
 assert logging.root.isEnabledFor(logging.INFO)
 print(json.dumps([sorted(sys.modules), {k: v for k, v in os.environ.items() if "KEDRO_" in k}]))
 """
+KEPT = ".kedro-astro/warm.json"
 
 
 def warm(
@@ -62,9 +64,111 @@ def test_what_is_warm_and_what_is_cold_is_a_line_each(tmp_path: Path, packages: 
     assert " s, after a trial of " in first
     assert second == (
         "WARNING kedro_astro.warm Left cold, so each task imports it: "
-        "bad, worse (raises RuntimeError: no GPU); gone (is not installed here)."
+        "bad, worse (raises RuntimeError: no GPU); gone (is not installed here). "
+        f"To try again, delete {tmp_path / KEPT}."
     )
     assert "good" in modules and not {"bad", "worse"} & modules
+
+
+Tried = Callable[[], list[str]]
+
+
+@pytest.fixture
+def tried(tmp_path: Path) -> Tried:
+    """Return what returns which modules were imported since it was last asked."""
+    log = tmp_path / "log"
+
+    def since() -> list[str]:
+        found = log.read_text().split() if log.is_file() else []
+        log.unlink(missing_ok=True)
+        return found
+
+    return since
+
+
+def noted(folder: Path, then: str = "") -> str:
+    """Return the text of a module whose imports are noted."""
+    return f"open({str(folder / 'log')!r}, 'a').write(__name__ + ' ')\n{then}"
+
+
+def test_the_next_start_makes_no_trial(tmp_path: Path, packages: Install, tried: Tried) -> None:
+    """It says again what is cold. The trial is made again once another version is there."""
+    env = packages(a=noted(tmp_path), b=noted(tmp_path, "raise OSError('no driver')"))
+    _, cold = warm(tmp_path, env, "a", "b")[0]
+    assert tried() == ["a", "b", "a"]
+    lines, modules, _ = warm(tmp_path, env, "a", "b")
+    assert lines[0].endswith(", after a trial of 0.0 s.") and lines[1] == cold
+    assert tried() == ["a"] and "a" in modules
+    site = tmp_path / "lib/site-packages"
+    (site / "b-1.0.dist-info").rename(site / "b-1.1.dist-info")
+    warm(tmp_path, env, "a", "b")
+    assert tried() == ["a", "b", "a"]
+
+
+def test_who_deletes_the_file_has_it_tried_again(
+    tmp_path: Path, packages: Install, tried: Tried
+) -> None:
+    """As its line says: no version tells that a driver is there now."""
+    driver = tmp_path / "driver"
+    env = packages(a=noted(tmp_path, f"open({str(driver)!r})"))
+    assert "No such file" in warm(tmp_path, env, "a")[0][1]
+    driver.touch()
+    tried()
+    lines, modules, _ = warm(tmp_path, env, "a")
+    assert "No such file" in lines[1] and "a" not in modules and not tried()
+    (tmp_path / KEPT).unlink()
+    lines, modules, _ = warm(tmp_path, env, "a")
+    assert len(lines) == 1 and "a" in modules
+
+
+def test_what_ends_the_process_after_all_is_tried_again(tmp_path: Path, packages: Install) -> None:
+    """Or the scheduler would never start again."""
+    gone = tmp_path / "gone"
+    text = f"import os\nif os.path.exists({str(gone)!r}): os._exit(0)"
+    env = packages(a=text, b="")
+    warm(tmp_path, env, "a", "b")
+    gone.touch()
+    with pytest.raises(ValueError, match="not enough values"):
+        warm(tmp_path, env, "a", "b")
+    lines, modules, _ = warm(tmp_path, env, "a", "b")
+    assert "a (ends the process (exit code 0))" in lines[1] and "b" in modules
+
+
+LEFT = "from kedro_astro.airflow import trial as t, warm as w\n"
+LEFT += "t.memory_left = w.memory_left = lambda: ({} << 20) - t.memory()\n"
+
+
+def test_memory_is_looked_at_each_time(tmp_path: Path, packages: Install, tried: Tried) -> None:
+    """What the scheduler imports for its tasks is to leave it, and them, as much again."""
+    env = packages(good=noted(tmp_path), large=noted(tmp_path, "x = b'x' * (200 << 20)"))
+    little, much = LEFT.format(300), LEFT.format(2000)
+    lines, modules, _ = warm(tmp_path, env, "good", "large", before=little)
+    assert "large (takes more than half of the memory that is left)" in lines[1]
+    assert "good" in modules and "large" not in modules
+    # With more of it the large one is tried again, and then known.
+    _, modules, _ = warm(tmp_path, env, "good", "large", before=much)
+    assert "large" in modules and tried() == ["good", "large", "good", *["good", "large"] * 2]
+    warm(tmp_path, env, "good", "large", before=much)
+    assert tried() == ["good", "large"]
+    # And with less.
+    lines, modules, _ = warm(tmp_path, env, "good", "large", before=little)
+    assert "large (takes more than " in lines[1] and "large" not in modules
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[]", b"1", b'{"x": {"a": 1}}', b"[[], {}]", b"[1, 2, 3]", b"\xff", None]
+)
+def test_what_was_found_may_be_damaged_or_not_be_kept(
+    tmp_path: Path, packages: Install, text: bytes | None
+) -> None:
+    kept = tmp_path / KEPT
+    kept.parent.mkdir()
+    if text is None:
+        kept.mkdir()
+    else:
+        kept.write_bytes(text)
+    (line,), modules, _ = warm(tmp_path, packages(a=""), "a")
+    assert "after a trial of" in line and "a" in modules
 
 
 def test_kedro_leaves_no_trace_in_the_process(tmp_path: Path, packages: Install) -> None:

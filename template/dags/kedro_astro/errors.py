@@ -57,9 +57,37 @@ class SessionError(KedroAstroError):
     """The process in which a task's nodes ran has failed; its log lines say more."""
 
 
+class KilledError(SessionError):
+    """The process of this task's nodes was killed (SIGKILL). If you did not stop it, there was no
+    memory left: give the task less to hold, or a larger worker."""
+
+
+class EndedError(SessionError):
+    """The process of this task's nodes did not run to its end: it ended with {ending}. Its last
+    lines may say why."""
+
+
 class ContainerError(SessionError):
     """The {place} container of this task, of the image {image}, has failed: {why}. Its image,
     resources and access are under `{place}` in airflow.yml."""
+
+
+class NoSharedDiskError(KedroAstroError):
+    """If a task has saved it on another worker, that shares no disk with this one, {worker}: set
+    data_root to an object store (such as s3://bucket/data) in globals.yml, or by the variable
+    KEDRO_DATA_ROOT."""
+
+
+class RemovedError(KedroAstroError):
+    """It is of this run alone, and is removed when the run has succeeded. Clear the task that saves
+    it, too (Upstream)."""
+
+
+class NoStoreError(KedroAstroError):
+    """Is there such a place (`data_root` in globals.yml, the variable KEDRO_DATA_ROOT, or the path
+    in the catalog)? Does its store answer here (AWS_ENDPOINT_URL)? Do the keys let this task in
+    (credentials.yml, variables such as AWS_ACCESS_KEY_ID, a connection named in airflow.yml, or a
+    role)?"""
 
 
 class TooLargeError(SessionError):
@@ -79,20 +107,8 @@ class SameIdError(KedroAstroError):
 
 
 class RefusedDagError(KedroAstroError):
-    """Airflow does not take a pipeline's DAG.
-
-    Args:
-        pipeline, section: its name, and that of its settings.
-        file: the file or files of settings.
-        why: what Airflow raised.
-        wrong: a sentence for each setting without which Airflow would take it.
-    """
-
-    def __init__(self, pipeline: str, section: str, file: str, why: str, wrong: list[str]) -> None:
-        what = f"Airflow refuses the DAG of the pipeline {pipeline}: {why.rstrip('.')}."
-        first, then = (f"{file}: ", "Correct") if wrong else ("", f"If {file} says it, correct")
-        last = f"{then} it in the section {section} or default."
-        super().__init__(" ".join([f"{first}{what}", *wrong, last]))
+    """{file}Airflow refuses the DAG of the pipeline {pipeline}: {why}. {then} it in the section
+    {section} or default."""
 
 
 class CacheError(KedroAstroError):
@@ -217,17 +233,13 @@ def label(name: object) -> str:
     return str(name) if plain else shown(name)
 
 
-def of_status(status: int) -> str:
-    """Return what the end of a process means that had a task's nodes to run.
+def of_status(status: int) -> SessionError:
+    """Return the error that the end of a process is which had a task's nodes to run.
 
     Args:
         status: of the process; minus the number of the signal that ended it.
     """
-    if status == -SIGKILL:
-        what = "The process of this task's nodes was killed (SIGKILL). If you did not stop it,"
-        return f"{what} there was no memory left: give the task less to hold, or a larger worker."
-    what = "The process of this task's nodes did not run to its end"
-    return f"{what}: it ended with {ending(status)}. Its last lines may say why."
+    return KilledError() if status == -SIGKILL else EndedError(ending=ending(status))
 
 
 def ending(status: int) -> str:
@@ -250,17 +262,11 @@ def not_had(
     place = f", at {where}," if where else ""
     said = [f"{name}{place} could not be {done}: {type(cause).__name__}: {cause}."]
     if on_a_disk and done == "loaded":
-        what = "If a task has saved it on another worker, that shares no disk with this one,"
-        next_ = "set data_root to an object store (such as s3://bucket/data) in globals.yml, or by"
-        said.append(f"{what} {platform.node()}: {next_} the variable KEDRO_DATA_ROOT.")
+        said.append(str(NoSharedDiskError(worker=platform.node())))
     if own:
-        what = "It is of this run alone, and is removed when the run has succeeded. Clear the task"
-        said.append(f"{what} that saves it, too (Upstream).")
+        said.append(str(RemovedError()))
     elif not on_a_disk:
-        what = "Is there such a place (`data_root` in globals.yml, the variable KEDRO_DATA_ROOT, or"
-        next_ = "the path in the catalog)? Does its store answer here (AWS_ENDPOINT_URL)? Do the"
-        last = "keys let this task in (credentials.yml, variables such as AWS_ACCESS_KEY_ID, a"
-        said.append(f"{what} {next_} {last} connection named in airflow.yml, or a role)?")
+        said.append(str(NoStoreError()))
     if done == "removed":
         said.append("The run's results are whole.")
     if own or done == "removed":

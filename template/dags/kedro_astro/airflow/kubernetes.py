@@ -95,12 +95,8 @@ class KedroPodOperator(InContainer, KubernetesPodOperator):
         return _Pods(self)
 
     # What waits for the end of a deferrable task reads the log by this.
-    def _write_logs(  # type: ignore[override]
-        self, pod: Any, follow: bool = False, since_time: Any = None
-    ) -> None:
-        self.pod_manager.fetch_container_logs(
-            pod, self.base_container_name, follow=follow, since_time=since_time
-        )
+    def _write_logs(self, pod: Any, **since: Any) -> None:  # type: ignore[override]
+        self.pod_manager.fetch_container_logs(pod, self.base_container_name, **since)
 
     def failed(self, error: object) -> str:
         """Return what to say of a pod that did not say itself how it ended."""

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -47,11 +46,14 @@ class KedroTask(BaseOperator):
         from kedro_astro.running.protocol import Session
         from kedro_astro.structure import RUN_PARAMETER, nested
 
-        dag_run: Any = context["dag_run"]
-        due = _due(dag_run)
-        ids = dag_run.dag_id, dag_run.run_id
-        folder = folder_of_run(due, *ids)
-        version = version_of_run(due, *ids, dag_run.start_date, context["ti"].try_number)
+        run: Any = context["dag_run"]
+        # When it was due stays as it is when it is cleared. Airflow 2 has no `run_after`. There a
+        # scheduled run is due at the end of its interval; that of a manual run may have ended long
+        # before, and be a scheduled run's as well.
+        due = getattr(run, "run_after", None) or max(run.logical_date, run.data_interval_end)
+        folder = folder_of_run(due, run.dag_id, run.run_id)
+        ids = run.dag_id, run.run_id, run.start_date, context["ti"].try_number
+        version = version_of_run(due, *ids)
         project, blueprint, work = self.made_of
         given: dict[str, Any] = {}
         if blueprint["credentials"]:
@@ -163,13 +165,3 @@ def _unknown(name: str, form: Iterable[str]) -> Exception:
     parts = ", ".join(part for part in form if part.startswith(f"{name}."))
     meant = f"Give its parts by their own names: {parts}." if parts else choice(name, form)
     return AirflowFailException(UnknownParameterError(name=shown(name), meant=meant))
-
-
-def _due(run: Any) -> datetime:
-    """Return when a DAG run was due, which stays as it is when the run is cleared.
-
-    Airflow 2 has no `run_after`. There a scheduled run is due at the end of its interval; the
-    interval of a manual run may have ended long before, and be a scheduled run's as well.
-    """
-    due: datetime | None = getattr(run, "run_after", None)
-    return due or max(run.logical_date, run.data_interval_end)

@@ -12,20 +12,20 @@ import pkgutil
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import psutil
 
 EACH, ALL = 20.0, 30.0
 """Seconds that one module, or DAG, and all modules may take: pandas takes ten from a cold disk."""
 
-T = TypeVar("T")
+TOO_LARGE = "takes more than half of the memory that is left"
 
 
-def in_fork(items: Iterable[T], each: float, end: float = math.inf) -> tuple[list[T], str]:
+def in_fork(items: Iterable[Any], each: float, end: float = math.inf) -> tuple[list[Any], str]:
     """Return what an iterable gives in a fork of this process, and why it gives no more, completing
     "it ...". All that the fork has started ends with it.
 
@@ -43,14 +43,20 @@ def in_fork(items: Iterable[T], each: float, end: float = math.inf) -> tuple[lis
         finally:
             os._exit(0)
     theirs.close()
-    found: list[T] = []
-    why = f"takes longer than {each:.0f} s"
+    found, why = [], ""
+    last, own = time.monotonic(), psutil.Process().memory_info().rss
     try:
         os.setpgid(child, child)  # Whichever of the two comes first.
-        while ours.poll(max(0, min(each, end - time.monotonic()))):
-            found.append(ours.recv())
-    except EOFError:
-        why = ""
+        with suppress(EOFError):
+            while not why and time.monotonic() < end:
+                if ours.poll(0.1):
+                    found.append(ours.recv())
+                    last = time.monotonic()
+                elif time.monotonic() > last + each:
+                    why = f"takes longer than {each:.0f} s"
+                elif psutil.Process(child).memory_info().rss - own > memory_left():
+                    # Were nothing left, the kernel would choose whom it ends.
+                    why = TOO_LARGE
     finally:
         os.killpg(child, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -71,9 +77,17 @@ def load(name: str) -> str:
     return ""
 
 
-def trial(names: list[str], each: float = EACH, whole: float = ALL) -> dict[str, str]:
+def trial(
+    names: list[str], known: Mapping[str, str], each: float = EACH, whole: float = ALL
+) -> dict[str, str]:
     """Import modules one after the other in a fork of this process; see `load`. After a bad one
     another fork imports the good ones again, and goes on without it.
+
+    Args:
+        names: of the modules.
+        known: what an earlier trial has returned. What is bad there is not tried again, but for
+            what was too large: there may be more memory now. If all are known, nothing is tried.
+        each, whole: seconds.
 
     Returns:
         Why each is bad, completing "it ...", or empty text. Bad is what raises, ends the process,
@@ -81,8 +95,8 @@ def trial(names: list[str], each: float = EACH, whole: float = ALL) -> dict[str,
         seconds is left out.
     """
     end = time.monotonic() + whole
-    found: dict[str, str] = {}
-    while len(found) < len(names) and time.monotonic() < end:
+    found = {name: reason for name, reason in known.items() if TOO_LARGE not in reason}
+    while {*names}.difference(found) and time.monotonic() < end:
         left = [name for name in names if not found.get(name)]
         reasons, why = in_fork(_tried(left), each, end)
         if not any(reasons) and time.monotonic() < end:
@@ -110,10 +124,10 @@ def _tried(names: list[str]) -> Iterator[str]:
 def _marks() -> dict[str, object]:
     """Return what an import has to leave as it is in a process that others are forked from."""
     root = logging.root
-    loggers = root.manager.loggerDict.items()
-    disabled = [name for name, logger in loggers if getattr(logger, "disabled", False)]
+    disabled = [k for k, v in root.manager.loggerDict.items() if getattr(v, "disabled", False)]
     return {
         "starts threads": _threads(),
+        TOO_LARGE: memory() > memory_left(),
         "leaves a process running": len(psutil.Process().children()),
         "sets signal handlers": [signal.getsignal(number) for number in signal.valid_signals()],
         "replaces sys.excepthook": sys.excepthook,
@@ -121,6 +135,22 @@ def _marks() -> dict[str, object]:
         "changes the working directory": os.getcwd(),
         "changes how processes start": multiprocessing.get_start_method(),
     }
+
+
+def memory() -> int:
+    """Return the bytes that this process has for itself: a fork what it has not got from us."""
+    return int(psutil.Process().memory_full_info().uss)
+
+
+def memory_left(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many bytes the machine has left, and our container: it sees its own control group
+    at the root of them."""
+    left = [psutil.virtual_memory().available]
+    with suppress(OSError, ValueError):  # Without a limit there is no file, or it says "max".
+        # "anon" comes first. The kernel takes the rest back when it needs it.
+        used = (group / "memory.stat").read_text().split()[1]
+        left.append(int((group / "memory.max").read_text()) - int(used))
+    return min(left)
 
 
 def _threads() -> bool:

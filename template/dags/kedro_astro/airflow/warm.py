@@ -5,17 +5,20 @@ Whatever happens here, Airflow starts; its log says in a line what was left cold
 """
 
 import inspect
+import json
 import logging
 import multiprocessing
 import os
+import sys
 import time
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
 
 from kedro_astro.airflow.manifest import own_python, read
-from kedro_astro.airflow.trial import ALL, load, trial
-from kedro_astro.project import prepare_kedro
+from kedro_astro.airflow.trial import ALL, load, memory, memory_left, trial
+from kedro_astro.project import cache_folder, prepare_kedro, write
 from kedro_astro.reading.libraries import installed
 
 SWITCH = "KEDRO_ASTRO_WARM_START"
@@ -24,6 +27,9 @@ SWITCH = "KEDRO_ASTRO_WARM_START"
 PATIENCE = 60.0
 """Seconds to wait for a project that is being read. Later is too late: the processes that fork the
 tasks are then there. Kubernetes ends a scheduler that does not answer for five minutes."""
+
+NAME = "warm.json"
+"""The file beside the manifest with what came of a trial, and of what it is."""
 
 log = logging.getLogger("kedro_astro.warm")
 
@@ -69,9 +75,16 @@ def _warm(project: Path) -> None:
     if not libraries:
         log.warning("Tasks start cold: the project could not be read yet.")
         return
+    file = cache_folder(project) / NAME
+    versions = sorted(str(each) for folder in sys.path for each in Path(folder).glob("*-info"))
+    known: dict[str, str] = {}
+    with suppress(OSError, ValueError, TypeError):
+        of, there, needed = json.loads(file.read_bytes())
+        known = {**there} if of == versions and 2 * needed < memory_left() else {}
+        file.unlink()  # Should an import end this process after all, the next start tries it.
     names, started = installed(libraries), time.monotonic()
-    found = {name: "is not installed here" for name in {*libraries}.difference(names)}
-    found |= trial(names)
+    found = trial(names, known)
+    found |= dict.fromkeys({*libraries}.difference(names), "is not installed here")
     tried = time.monotonic()
     cold = defaultdict(list)
     for name in libraries:
@@ -83,4 +96,6 @@ def _warm(project: Path) -> None:
     log.info("Tasks start warm: %s, after a trial of %.1f s.", said, tried - started)
     if cold:
         why = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in cold.items())
-        log.warning("Left cold, so each task imports it: %s.", why)
+        log.warning("Left cold, so each task imports it: %s. To try again, delete %s.", why, file)
+    with suppress(OSError):
+        write(file, json.dumps([versions, found, memory()]).encode())

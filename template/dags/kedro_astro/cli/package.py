@@ -88,8 +88,7 @@ class Bundle:
 def _paths(project: Path, structure: Structure) -> tuple[dict[str, Path], list[str]]:
     """Return the files that go to MWAA, by their names in the project, and what is wrong."""
     source, conf, *others = structure.sources
-    rules = content(project / ".dockerignore") or ""
-    ignored = ignoring(IGNORED.format(conf=conf, rules=rules))
+    ignored = ignoring(IGNORED.format(conf=conf, rules=content(project / ".dockerignore") or ""))
     found, wrong = {}, []
     if source == ".":  # Most of the project is no package then.
         source = structure.package_name

@@ -41,8 +41,7 @@ class Task:
     @property
     def namespaces(self) -> list[str]:
         """The namespaces that hold all its nodes and that its id begins with, outer ones first."""
-        every = [set(namespaces_of(node)) for node in self.nodes] or [set()]
-        shared = set.intersection(*every)
+        shared = set.intersection(*[set(namespaces_of(node)) for node in self.nodes] or [set()])
         return sorted(name for name in shared if self.task_id.startswith(f"{name}."))
 
 

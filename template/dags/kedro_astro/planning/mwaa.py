@@ -92,10 +92,9 @@ def requirements(files: Mapping[str, str], names: Iterable[str]) -> tuple[str, l
     lines += [name for name in ("kedro", "s3fs") if name not in there]
     local = [found[1] for line in lines if (found := re.search(LOCAL, line))]
     what = "a file that MWAA does not have. Delete the line, or name an address."
-    problems = [f"the requirements name {name}, {what}" for name in local]
     if not re.search(CONSTRAINED, "\n".join(lines)):
         lines.insert(0, f"--constraint ${{{CONSTRAINTS}}}")
-    return "\n".join(lines) + "\n", problems
+    return "\n".join(lines) + "\n", [f"the requirements name {name}, {what}" for name in local]
 
 
 def policy(datasets: Iterable[Dataset]) -> str:

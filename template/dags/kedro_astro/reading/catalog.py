@@ -82,9 +82,8 @@ def _problem(config: Entry) -> str:
         return reasons[0]
     taken = ("type", "versioned", "version", "validator")  # by Kedro itself
     given = {key: value for key, value in config.items() if key not in taken}
-    version = {"version": 0} if config.get("versioned") else {}
     try:
-        _signature(kinds[0]).bind(**given, **version)
+        _signature(kinds[0]).bind(**given, **({"version": 0} if config.get("versioned") else {}))
     except (TypeError, ValueError) as error:
         # A ValueError is of a class that does not say what it takes.
         return f"{config['type']}: {error}" if isinstance(error, TypeError) else ""

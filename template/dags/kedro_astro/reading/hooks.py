@@ -36,15 +36,14 @@ class Hooks:
         """
         from kedro.framework.project import PACKAGE_NAME, settings
 
-        manager = self.manager
         context = settings.CONTEXT_CLASS(
             project_path=self.project,
             config_loader=self.loader,
             env=self.env,
             package_name=PACKAGE_NAME,
-            hook_manager=manager,
+            hook_manager=self.manager,
         )
-        manager.hook.after_context_created(context=context)
+        self.manager.hook.after_context_created(context=context)
         return context
 
     def put(self, resolver: Any) -> dict[str, Mapping[str, Any]]:

@@ -3,8 +3,9 @@
 import ast
 import sys
 from collections.abc import Iterable
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import Any
 
 KEDRO = ("kedro.framework.session", "kedro.framework.startup", "kedro.runner")
 """What each task imports of Kedro, whatever its pipeline is."""
@@ -23,13 +24,11 @@ def imported(source: str | bytes) -> set[str]:
         SyntaxError: if it is no Python.
     """
     names: set[str] = set()
-    nodes: list[ast.AST] = [ast.parse(source)]
+    nodes: list[Any] = [ast.parse(source)]
     while nodes:
         node = nodes.pop()
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            nodes += node.orelse
-            continue
-        nodes += ast.iter_child_nodes(node)
+        typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        nodes += node.orelse if typing else ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -51,20 +50,16 @@ def installed(names: Iterable[str]) -> list[str]:
 
     Python's own, the project's own, and what is no module are left out.
     """
-    return [
-        name
-        for name in sorted(set(names))
-        # A namespace is no file: there is nothing in it to import.
-        if (spec := _spec(name.partition(":")[0])) and INSTALLED & {*Path(spec.origin or "").parts}
-    ]
+    return sorted(filter(_is_installed, set(names)))
 
 
-def _spec(module: str) -> ModuleSpec | None:
-    """Return where a module is; None if nowhere, or in Python itself. No parent is imported."""
+def _is_installed(name: str) -> bool:
+    """Whether `installed` returns it. Not even its parents are imported."""
     spec, path, whole = None, None, ""
-    for part in module.split("."):
+    for part in name.partition(":")[0].split("."):
         whole = f"{whole}.{part}".lstrip(".")
         if whole in sys.stdlib_module_names or not (spec := PathFinder.find_spec(whole, path)):
-            return None
+            return False
         path = spec.submodule_search_locations or []
-    return spec
+    # A namespace is no file: there is nothing in it to import.
+    return bool(spec and INSTALLED & {*Path(spec.origin or "").parts})

@@ -66,7 +66,7 @@ def venv(session: Session, mask: Mask, python: str, on_start: OnStart) -> Saved:
             # It may not have ended: Airflow limits a task's time.
             process.kill()
     if status or listener.ended != "":
-        raise SessionError(listener.ended or of_status(status))
+        raise SessionError(listener.ended) if listener.ended else of_status(status)
     return listener.saved
 
 

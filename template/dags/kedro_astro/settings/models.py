@@ -77,7 +77,6 @@ _Text = Annotated[str, Field(pattern=r"\S", max_length=2000)]
 _Path = Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)+$", max_length=2000)]
 _Minutes = Annotated[float, Field(ge=0, le=YEAR)]
 _Json = dict[str, JsonValue]
-_List = Field(min_length=1)
 
 Text = Annotated[_Text | None, Field(title="text of at most 2000 characters")]
 Texts = Annotated[list[_Text] | None, Field(title="a list of texts")]
@@ -91,8 +90,7 @@ Whole = Annotated[int | None, Field(ge=-LARGEST, le=LARGEST, title="a whole numb
 Count = Annotated[int | None, Field(ge=0, le=LARGEST, title="a whole number, 0 or more")]
 Positive = Annotated[int | None, Field(ge=1, le=LARGEST, title="a whole number, 1 or more")]
 _Factor = Annotated[float, Field(ge=1, le=100)]
-BACKOFF = "true, false, 0, or a number from 1 to 100"
-Backoff = Annotated[bool | Literal[0] | _Factor | None, Field(title=BACKOFF)]
+Backoff = Annotated[bool | Literal[0] | _Factor | None, Field(title="true, false, 0, or 1 to 100")]
 MINUTES = 'minutes, or text such as "30s", "5m", "1h" or "1d"; at most a year'
 _Duration = Annotated[_Minutes | Annotated[str, Field(pattern=UNIT)], AfterValidator(_duration)]
 Duration = Annotated[_Duration | None, Field(title=MINUTES)]
@@ -116,17 +114,17 @@ Retention = Annotated[_Retention | None, Field(title=f"forever, or more than 0: 
 PLACE = "worker, venv, docker or kubernetes"
 Place = Annotated[Literal["worker", "venv", "docker", "kubernetes"] | None, Field(title=PLACE)]
 
-_Group = Annotated[list[_Text], _List]
+_Group = Annotated[list[_Text], Field(min_length=1)]
 # In a schema the pattern of the ids alone would let any other name pass.
 _Named = Field(min_length=1, json_schema_extra={"additionalProperties": False})
-_Groups = Annotated[list[_Group], _List] | Annotated[dict[_Id, _Group], _Named]
+_Groups = Annotated[list[_Group], Field(min_length=1)] | Annotated[dict[_Id, _Group], _Named]
 _Grouping = Annotated[GroupingName | _Groups, AfterValidator(_each_once)]
 GROUPING = "memory, node, namespace, tag, pipeline, a list of lists of nodes, or lists by their ids"
 Grouping = Annotated[_Grouping | None, Field(title=GROUPING)]
 
 Assets = TypeAliasType(
     "Assets",
-    "_Text | Annotated[list[Assets], _List]"
+    "_Text | Annotated[list[Assets], Field(min_length=1)]"
     " | Annotated[dict[Literal['all', 'any'], Assets], Field(min_length=1, max_length=1)]",
 )
 """Datasets of the project and URIs: one, or all of a list, or `{any: [...]}`, `{all: [...]}`."""
