@@ -55,7 +55,7 @@ WRONG: list[tuple[Any, list[str]]] = [
     ({"default": {"retry_delay": "9" * 400 + "d"}}, ["it is more than a year"]),
     ({"default": {"execution_timeout": 0}}, ["default.execution_timeout is 0", "more than 0"]),
     ({"default": {"execution_timeout": "0.0 s"}}, ["execution_timeout is '0.0 s'", "more than 0"]),
-    ({"default": {"retry_exponential_backoff": 0.5}}, ["backoff is 0.5", "from 1 to 100"]),
+    ({"default": {"retry_exponential_backoff": 0.5}}, ["backoff is 0.5", "or 1 to 100"]),
     ({"default": {"start_date": "tomorrow"}}, ["start_date is 'tomorrow'", "2024-01-31"]),
     ({"default": {"start_date": "2024-01-31\n"}}, ["start_date is '2024-01-31\\n'"]),
     ({"default": {"start_date": "2023-02-29"}}, ["start_date", "day is out of range"]),
