@@ -14,7 +14,7 @@ import multiprocessing, os, signal, sys, tempfile
 from kedro_astro.airflow.trial import load, trial
 names = ["numpy", "pandas", "pyarrow", "pyarrow.parquet", "sklearn.cluster",
          "sklearn.ensemble", "sklearn.linear_model", "kedro_datasets.pandas:ParquetDataset"]
-found = trial(names, 4 << 30)
+found = trial(names, {})
 assert [*found] == names and not any(found.values()), found
 for name in names:
     load(name)
@@ -72,7 +72,7 @@ KMeans(3, n_init=1).fit(np.random.default_rng(0).random((3000, 2)))
 """
 TRY = """
 from kedro_astro.airflow.trial import trial
-found = trial(["numpy", "sklearn.cluster", "working"], 4 << 30)
+found = trial(["numpy", "sklearn.cluster", "working"], {})
 print(found)
 """
 

@@ -11,7 +11,7 @@ from pages import PAGES, read
 from scaffold import ROOT
 
 MADE = """
-.astro/standalone
+.astro/standalone .kedro-astro/warm.json
 .kedro-astro/manifest.jsonl .kedro-astro/airflow .kedro-astro/airflow/scheduler.log
 conf/**/*credentials* conf/airflow/credentials.yml conf/airflow/globals.yml conf/base/airflow.yml
 conf/local/credentials.yml conf/logging.yml
