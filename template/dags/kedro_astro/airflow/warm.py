@@ -29,7 +29,8 @@ PATIENCE = 60.0
 tasks are then there. Kubernetes ends a scheduler that does not answer for five minutes."""
 
 NAME = "warm.json"
-"""The file beside the manifest with what came of a trial, and of what it is."""
+"""The file beside the manifest that says what came of the last trial, of which libraries, and how
+many bytes the process had then."""
 
 log = logging.getLogger("kedro_astro.warm")
 
@@ -80,6 +81,7 @@ def _warm(project: Path) -> None:
     known: dict[str, str] = {}
     with suppress(OSError, ValueError, TypeError):
         of, there, needed = json.loads(file.read_bytes())
+        # Half of the memory that is left is for these libraries, as in a trial.
         known = {**there} if of == versions and 2 * needed < memory_left() else {}
         file.unlink()  # Should an import end this process after all, the next start tries it.
     names, started = installed(libraries), time.monotonic()
