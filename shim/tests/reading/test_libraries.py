@@ -45,6 +45,14 @@ def test_only_what_was_installed_counts(tmp_path: Path, monkeypatch: pytest.Monk
     assert not {name.partition(":")[0] for name in names} & set(sys.modules)
 
 
+def test_what_each_task_needs_is_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a library that hangs, with a name like this one, would keep Kedro from being reached."""
+    (tmp_path / "site-packages").mkdir()
+    (tmp_path / "site-packages/hangs.py").touch()
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "site-packages"), *sys.path])
+    assert installed(["pandas", "hangs", *KEDRO]) == [*KEDRO, "hangs", "pandas"]
+
+
 def test_a_project_knows_its_libraries(make_project: MakeProject) -> None:
     """Of what its pipelines import, lazily as well, of its datasets, wrapped ones as well, and of
     where they are."""

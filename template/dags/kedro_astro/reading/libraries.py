@@ -48,9 +48,10 @@ def of_store(location: str | None) -> str:
 def installed(names: Iterable[str]) -> list[str]:
     """Return those modules, or `module:attribute`, that were installed from elsewhere, sorted.
 
-    Python's own, the project's own, and what is no module are left out.
+    Python's own, the project's own, and what is no module are left out. Kedro's are in front: all
+    tasks need them, and should another one hang, it is not reached before them.
     """
-    return sorted(filter(_is_installed, set(names)))
+    return sorted(filter(_is_installed, {*names}), key=lambda name: (name[:5] != "kedro", name))
 
 
 def _is_installed(name: str) -> bool:
