@@ -13,9 +13,9 @@ from tasks import example
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leave out what needs a Docker engine where there is none; in CI that is a failure."""
+    """Fail what needs a Docker engine where there is none: who starts it wants to see it run."""
     if item.get_closest_marker("docker") and (reason := missing()):
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+        pytest.fail(reason)
 
 
 @pytest.fixture(scope="session", autouse=True)
