@@ -107,7 +107,7 @@ class SameIdError(KedroAstroError):
 
 
 class RefusedDagError(KedroAstroError):
-    """{file}Airflow refuses the DAG of the pipeline {pipeline}: {why}. {then} it in the section
+    """{place}Airflow refuses the DAG of the pipeline {pipeline}: {why}. {then} it in the section
     {section} or default."""
 
 

@@ -190,6 +190,6 @@ def _refusals(pipeline: str, refusals: Mapping[str, Mapping[str, Any]], file: st
     """Yield a sentence for each thing that Airflow has against a pipeline's DAG."""
     for reason, said in refusals.items():
         wrong = [f"{k} is {shown(value)}. It must be {must_be(k)}." for k, value in said.items()]
-        file_, then = (f"{file}: ", "Correct") if wrong else ("", f"If {file} says it, correct")
-        what = {"why": reason.rstrip("."), "file": file_, "then": " ".join([*wrong, then])}
+        place, then = (f"{file}: ", "Correct") if wrong else ("", f"If {file} says it, correct")
+        what = {"why": reason.rstrip("."), "place": place, "then": " ".join([*wrong, then])}
         yield str(RefusedDagError(pipeline=pipeline, section=section_name(pipeline), **what))
