@@ -257,6 +257,19 @@ def test_a_timetable_that_hangs_takes_no_other_dag_with_it(
 
 
 @pytest.mark.slow
+def test_a_machine_without_memory_refuses_no_dag(
+    make_project: MakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left is for a trial of libraries to look at, and DAGs are wanted anyway."""
+    monkeypatch.setattr("kedro_astro.airflow.trial.memory_left", lambda: 0)
+    times = "import time\nfrom airflow.timetables.interval import CronDataIntervalTimetable\n"
+    times += "x = b'x' * (50 << 20)\ntime.sleep(0.5)\n"
+    times += "nightly = CronDataIntervalTimetable('0 3 * * *', timezone='UTC')\n"
+    said = "report: {schedule: {timetable: shop.times.nightly}}"
+    manifest = read(with_settings(make_project, said, **{"src/shop/times.py": times}))
+    assert manifest.problems == () and "shop.report" in manifest.dag_ids
+
+
 def test_a_timetable_of_yours_is_imported_by_no_parse(make_project: MakeProject) -> None:
     """Nor can it take a DAG away that it once gave a schedule."""
     times = (

@@ -40,8 +40,7 @@ def checksums() -> str:
     for file in sorted(SHIM.rglob("*")):
         text = content(file)
         if text is not None and file.suffix != ".pyc" and file != CHECKSUMS:
-            hashed = sha256(text.encode()).hexdigest()
-            found += f"{hashed}  {file.relative_to(SHIM).as_posix()}\n"
+            found += f"{sha256(text.encode()).hexdigest()}  {file.relative_to(SHIM).as_posix()}\n"
     return found
 
 

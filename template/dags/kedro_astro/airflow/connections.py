@@ -69,8 +69,7 @@ def arguments(connection: Any) -> dict[str, Any]:
         if kind == "sqlite":  # Its file is either of the two.
             place = (None, None, host or connection.schema)
         parts = [part or None for part in (login, password, *place)]
-        url = URL.create(dialect, *parts, query)  # type: ignore[call-arg,arg-type]
-        return {"con": url.render_as_string(hide_password=False)}
+        return {"con": URL.create(dialect, *parts, query).render_as_string(hide_password=False)}  # type: ignore[call-arg,arg-type]
     if login or password:
         what = f"has a login or password, and no dataset takes those of the type {kind}"
         raise SettingsError(f"{what}: write them into its extra, by the names that the dataset has")

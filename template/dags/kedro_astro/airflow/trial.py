@@ -25,7 +25,9 @@ EACH, ALL = 20.0, 30.0
 TOO_LARGE = "takes more than half of the memory that is left"
 
 
-def in_fork(items: Iterable[Any], each: float, end: float = math.inf) -> tuple[list[Any], str]:
+def in_fork(
+    items: Iterable[Any], each: float, end: float = math.inf, most: float = math.inf
+) -> tuple[list[Any], str]:
     """Return what an iterable gives in a fork of this process, and why it gives no more, completing
     "it ...". All that the fork has started ends with it.
 
@@ -33,6 +35,7 @@ def in_fork(items: Iterable[Any], each: float, end: float = math.inf) -> tuple[l
         items: iterated over in the fork alone.
         each: seconds that it may take for one.
         end: when it is ended at the latest, by `time.monotonic`.
+        most: bytes that it may take more than this process has.
     """
     ours, theirs = multiprocessing.Pipe(duplex=False)
     if (child := os.fork()) == 0:
@@ -54,7 +57,7 @@ def in_fork(items: Iterable[Any], each: float, end: float = math.inf) -> tuple[l
                     last = time.monotonic()
                 elif time.monotonic() > last + each:
                     why = f"takes longer than {each:.0f} s"
-                elif psutil.Process(child).memory_info().rss - own > memory_left():
+                elif psutil.Process(child).memory_info().rss - own > most:
                     # Were nothing left, the kernel would choose whom it ends.
                     why = TOO_LARGE
     finally:
@@ -98,7 +101,7 @@ def trial(
     found = {name: reason for name, reason in known.items() if TOO_LARGE not in reason}
     while {*names}.difference(found) and time.monotonic() < end:
         left = [name for name in names if not found.get(name)]
-        reasons, why = in_fork(_tried(left), each, end)
+        reasons, why = in_fork(_tried(left), each, end, memory_left() / 2)
         if not any(reasons) and time.monotonic() < end:
             reasons.append(why)
         found.update(zip(left, reasons, strict=False))
